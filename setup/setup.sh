@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Gets a Debian machine ready: system packages, then pinned and hash-checked downloads.
+#
+#   setup/setup.sh [PART…]     build (when none is named), models, test, bench, fuzz, format
+#
+# A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime for `build`, Python
+# environments for `models` (which prepares them) and `test` (its clients), Taskflow for `bench`.
+# Says what it is about to install, and nothing at all when nothing is missing. Works offline then.
+#
+#   BAOZI_CACHE       where downloads are kept (default: .cache in the checkout)
+#   BAOZI_ORT_ROOT    an ONNX Runtime of your own (with include/ and lib/); then none is fetched
+#   BAOZI_NO_INSTALL  set: install no system packages, only say which are missing
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+cache=${BAOZI_CACHE:-$root/.cache}
+[[ $cache == /* ]] || cache=$root/$cache
+
+# shellcheck source=setup/pins.sh
+source "$here/pins.sh"
+for file in say packages python debian_extra onnxruntime; do
+  # shellcheck source=/dev/null
+  source "$here/lib/$file.sh"
+done
+
+parts=("${@:-build}")
+for part in "${parts[@]}"; do
+  [[ $part =~ ^(build|test|bench|fuzz|format|models)$ ]] ||
+    die "setup: unknown part $part" "Parts: build test bench fuzz format models"
+done
+
+install_packages "${parts[@]}"
+for part in "${parts[@]}"; do
+  case $part in
+    build) setup_onnxruntime ;;
+    models) python_environment venv "$root/tools/models/requirements.txt" ;;
+    test) python_environment test-venv "$root/tests/requirements.txt" ;;
+    bench) setup_taskflow ;;
+  esac
+done
