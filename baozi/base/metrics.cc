@@ -1,0 +1,41 @@
+#include "baozi/base/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+namespace baozi::metrics {
+namespace {
+
+prometheus::Registry& registry() {
+  static auto* instance = new prometheus::Registry;  // outlives every thread that still counts
+  return *instance;
+}
+
+}  // namespace
+
+prometheus::Counter& counter(const std::string& name, const std::string& help, const Labels& labels) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry()).Add(labels);
+}
+
+prometheus::Gauge& gauge(const std::string& name, const std::string& help, const Labels& labels) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry()).Add(labels);
+}
+
+prometheus::Histogram& histogram(const std::string& name, const std::string& help,
+                                 const std::vector<double>& bounds, const Labels& labels) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry()).Add(
+      labels, prometheus::Histogram::BucketBoundaries(bounds));
+}
+
+const std::vector<double>& latency_bounds() {
+  static const std::vector<double> bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                          0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
+  return bounds;
+}
+
+std::string render() { return prometheus::TextSerializer().Serialize(registry().Collect()); }
+
+}  // namespace baozi::metrics

@@ -1,0 +1,55 @@
+// Lane: an executor of one thread, for a device, a model instance or anything that must see one caller at a time.
+//
+// Thread safety: as ThreadPool.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <thread>
+
+#include "baozi/coro/executor.h"
+#include "baozi/coro/inbox.h"
+#include "baozi/coro/parker.h"
+
+namespace baozi {
+
+// The loop of one thread over an inbox, for Lane and sync_wait.
+class WorkLoop : public Executor {
+ public:
+  explicit WorkLoop(std::string name) : name_(std::move(name)) {}
+
+  void post(Work& work) noexcept override {
+    inbox_.push(work);
+    if (sleeping_.load(std::memory_order_seq_cst)) wake();
+  }
+  bool has_waiting() const noexcept override { return pending_ != nullptr || !inbox_.looks_empty(); }
+  const char* name() const noexcept override { return name_.c_str(); }
+
+  // Runs work until stop() was called and nothing is left. On one thread.
+  void run() noexcept;
+  // From any thread, also from work.
+  void stop() noexcept;
+
+ private:
+  void wake() noexcept {
+    if (sleeping_.exchange(false, std::memory_order_seq_cst)) parker_.wake();
+  }
+
+  const std::string name_;
+  Inbox inbox_;
+  Work* pending_ = nullptr;  // taken from the inbox, oldest first; the running thread's
+  std::atomic<bool> sleeping_{false};
+  std::atomic<bool> stopping_{false};
+  Parker parker_;
+};
+
+class Lane final : public WorkLoop {
+ public:
+  explicit Lane(std::string name);
+  ~Lane() override;
+
+ private:
+  std::thread thread_;
+};
+
+}  // namespace baozi

@@ -1,0 +1,166 @@
+#include "baozi/coro/thread_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <utility>
+
+#include "baozi/coro/trace.h"
+
+namespace baozi {
+namespace {
+
+constexpr int kRefill = 128;               // taken from the inbox at once; leaves room in the ring
+constexpr std::uint32_t kInboxEvery = 61;  // turns after which the inbox goes first, so that it never starves
+
+// The worker that this thread is, whatever its pool.
+thread_local void* tl_worker = nullptr;
+
+}  // namespace
+
+bool ThreadPool::Ring::push(Work& work) noexcept {
+  const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
+  if (tail - head_.load(std::memory_order_acquire) == kCapacity) return false;
+  slots_[tail % kCapacity].store(&work, std::memory_order_relaxed);
+  tail_.store(tail + 1, std::memory_order_release);
+  return true;
+}
+
+Work* ThreadPool::Ring::pop() noexcept {
+  std::uint64_t head = head_.load(std::memory_order_acquire);
+  for (;;) {
+    if (head >= tail_.load(std::memory_order_acquire)) return nullptr;
+    Work* work = slots_[head % kCapacity].load(std::memory_order_relaxed);
+    if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) return work;
+  }
+}
+
+bool ThreadPool::Ring::empty() const noexcept {
+  return head_.load(std::memory_order_seq_cst) >= tail_.load(std::memory_order_seq_cst);
+}
+
+ThreadPool::ThreadPool(int threads, std::string name) : name_(std::move(name)) {
+  const int count = std::clamp(threads, 1, kThreadsMax);
+  for (int i = 0; i < count; ++i) {
+    workers_.push_back(std::make_unique<Worker>());
+    workers_.back()->pool = this;
+    workers_.back()->index = i;
+  }
+  for (auto& worker : workers_) worker->thread = std::thread([this, self = worker.get()] { loop(*self); });
+}
+
+ThreadPool::~ThreadPool() {
+  stopping_.store(true, std::memory_order_seq_cst);
+  for (auto& worker : workers_) worker->parker.wake();
+  for (auto& worker : workers_) worker->thread.join();
+}
+
+ThreadPool::Worker* ThreadPool::this_worker() const noexcept {
+  auto* worker = static_cast<Worker*>(tl_worker);
+  return worker != nullptr && worker->pool == this ? worker : nullptr;
+}
+
+void ThreadPool::post(Work& work) noexcept {
+  Worker* worker = this_worker();
+  if (worker == nullptr || !worker->ring.push(work)) {
+    inbox_.push(work);
+  } else {
+    // Orders the push before the look at who sleeps; the sleeper does the reverse.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+  if (sleeping_.load(std::memory_order_seq_cst) != 0) wake_one();
+}
+
+void ThreadPool::post_yield(Work& work) noexcept {
+  Worker* worker = this_worker();
+  if (worker == nullptr || !worker->ring.push(work)) post(work);
+}
+
+bool ThreadPool::has_waiting() const noexcept {
+  const Worker* worker = this_worker();
+  return worker == nullptr || !worker->ring.empty() || !inbox_.looks_empty() ||
+         has_backlog_.load(std::memory_order_relaxed);
+}
+
+void ThreadPool::wake_one() noexcept {
+  std::uint64_t sleeping = sleeping_.load(std::memory_order_seq_cst);
+  while (sleeping != 0) {
+    const std::uint64_t bit = sleeping & (~sleeping + 1);
+    if (sleeping_.compare_exchange_weak(sleeping, sleeping & ~bit, std::memory_order_seq_cst)) {
+      workers_[static_cast<std::size_t>(std::countr_zero(bit))]->parker.wake();
+      return;
+    }
+  }
+}
+
+void ThreadPool::loop(Worker& self) {
+  tl_worker = &self;
+  trace::set_thread_name(name_ + "-" + std::to_string(self.index));
+  do {
+    while (Work* work = next_work(self)) work->run(work);
+  } while (sleep(self));
+}
+
+Work* ThreadPool::next_work(Worker& self) noexcept {
+  if (++self.turns % kInboxEvery == 0) {
+    if (Work* work = take_injected(self)) return work;
+  }
+  if (Work* work = self.ring.pop()) return work;
+  if (Work* work = take_injected(self)) return work;
+  return steal(self);
+}
+
+Work* ThreadPool::take_injected(Worker& self) noexcept {
+  if (inbox_.looks_empty() && !has_backlog_.load(std::memory_order_relaxed)) return nullptr;
+  Work* first = nullptr;
+  bool more = false;
+  {
+    const std::lock_guard lock(backlog_mutex_);
+    if (backlog_ == nullptr) backlog_ = inbox_.take_all();
+    first = backlog_;
+    if (first == nullptr) return nullptr;
+    backlog_ = first->next;
+    for (int i = 1; i < kRefill && backlog_ != nullptr; ++i) {
+      Work* next = backlog_->next;  // once in the ring, another worker may run it
+      if (!self.ring.push(*backlog_)) break;
+      backlog_ = next;
+      more = true;
+    }
+    has_backlog_.store(backlog_ != nullptr, std::memory_order_relaxed);
+  }
+  if (more) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (sleeping_.load(std::memory_order_seq_cst) != 0) wake_one();
+  }
+  return first;
+}
+
+Work* ThreadPool::steal(const Worker& self) noexcept {
+  const auto count = workers_.size();
+  for (std::size_t i = 1; i < count; ++i) {
+    Worker& victim = *workers_[(static_cast<std::size_t>(self.index) + i) % count];
+    if (Work* work = victim.ring.pop()) return work;
+  }
+  return nullptr;
+}
+
+bool ThreadPool::anything_queued() const noexcept {
+  if (!inbox_.empty() || has_backlog_.load(std::memory_order_seq_cst)) return true;
+  return std::ranges::any_of(workers_, [](const auto& worker) { return !worker->ring.empty(); });
+}
+
+bool ThreadPool::sleep(Worker& self) noexcept {
+  const std::uint64_t bit = std::uint64_t{1} << self.index;
+  sleeping_.fetch_or(bit, std::memory_order_seq_cst);
+  // Whoever posts after this line sees the bit; what was posted before it is seen here.
+  if (anything_queued()) {
+    sleeping_.fetch_and(~bit, std::memory_order_seq_cst);  // a wake-up on its way is a spurious one later
+    return true;
+  }
+  if (stopping_.load(std::memory_order_seq_cst)) return false;
+  self.parker.park();
+  sleeping_.fetch_and(~bit, std::memory_order_seq_cst);
+  return true;
+}
+
+}  // namespace baozi

@@ -1,0 +1,81 @@
+// ThreadPool: an executor of N threads for CPU work that blocks nowhere. Each worker has a queue of its own from which idle
+// workers steal; work from outside goes to a shared inbox. Idle threads sleep, and a post wakes one only when one sleeps.
+//
+// Thread safety: all methods. The destructor runs what was posted before it, then joins the threads; nothing may be posted
+// from outside after that.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "baozi/coro/executor.h"
+#include "baozi/coro/inbox.h"
+#include "baozi/coro/parker.h"
+
+namespace baozi {
+
+class ThreadPool final : public Executor {
+ public:
+  static constexpr int kThreadsMax = 64;
+
+  // `threads` in [1, kThreadsMax].
+  explicit ThreadPool(int threads, std::string name = "cpu");
+  ~ThreadPool() override;
+
+  void post(Work& work) noexcept override;
+  void post_yield(Work& work) noexcept override;
+  bool has_waiting() const noexcept override;
+  const char* name() const noexcept override { return name_.c_str(); }
+
+  int threads() const noexcept { return static_cast<int>(workers_.size()); }
+
+ private:
+  // One owner pushes and pops, anyone steals, oldest first. Positions only grow, so a slot that was read before it was
+  // overwritten is noticed by the compare-and-swap on head.
+  class Ring {
+   public:
+    static constexpr std::uint64_t kCapacity = 256;
+    bool push(Work& work) noexcept;  // owner; false when full
+    Work* pop() noexcept;            // anyone; null when empty
+    bool empty() const noexcept;
+
+   private:
+    alignas(64) std::atomic<std::uint64_t> head_{0};
+    alignas(64) std::atomic<std::uint64_t> tail_{0};
+    std::atomic<Work*> slots_[kCapacity]{};
+  };
+
+  struct Worker {
+    Ring ring;
+    Parker parker;
+    std::uint32_t turns = 0;  // owner only
+    ThreadPool* pool = nullptr;
+    int index = 0;
+    std::thread thread;
+  };
+
+  void loop(Worker& self);
+  Work* next_work(Worker& self) noexcept;
+  Work* take_injected(Worker& self) noexcept;
+  Work* steal(const Worker& self) noexcept;
+  bool sleep(Worker& self) noexcept;  // false when the pool stops
+  bool anything_queued() const noexcept;
+  void wake_one() noexcept;
+  Worker* this_worker() const noexcept;
+
+  const std::string name_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // constant after construction
+  std::atomic<std::uint64_t> sleeping_{0};        // a bit a worker
+  std::atomic<bool> stopping_{false};
+  alignas(64) Inbox inbox_;
+  std::mutex backlog_mutex_;
+  Work* backlog_ = nullptr;  // guarded by backlog_mutex_: taken from the inbox, oldest first
+  std::atomic<bool> has_backlog_{false};
+};
+
+}  // namespace baozi

@@ -1,0 +1,36 @@
+// InferRequest and InferResponse: what every protocol is parsed to and formatted from. Values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "baozi/base/clock.h"
+#include "baozi/base/tensor.h"
+
+namespace baozi::model {
+
+using Parameter = std::variant<bool, std::int64_t, double, std::string>;
+using Parameters = std::map<std::string, Parameter>;
+
+struct InferRequest {
+  std::string model;
+  std::string version;                // "" asks for the servable's default version
+  std::string id;                     // given back with the response
+  Tensors inputs;                     // by name, in any order
+  std::vector<std::string> outputs;   // the wanted ones in the wanted order; empty: all
+  Parameters parameters;
+  int priority = 0;                   // higher goes first
+};
+
+struct InferResponse {
+  std::string model;
+  std::string version;
+  std::string id;
+  Tensors outputs;
+  Parameters parameters;
+};
+
+}  // namespace baozi::model
