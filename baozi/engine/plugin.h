@@ -1,0 +1,31 @@
+// What a plug-in engine exports: libbaozi_engine_<name>.so, opened by open_engine("<name>") on first use.
+//
+//   extern "C" std::uint32_t baozi_engine_abi() { return baozi::engine::kEngineAbi; }
+//   extern "C" baozi::engine::Engine* baozi_engine_create(const baozi::engine::EngineHost& host) { return new MyEngine; }
+//
+// A plug-in carries its own copy of baozi's base libraries and exports nothing but these two functions (plugin.map), so
+// it shares no state with the program: its log lines go through the host. baozi::Error crosses the boundary as usual.
+//
+// Thread safety: both functions are called once, by one thread; `host` lives as long as the program.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace baozi::engine {
+
+class Engine;
+
+// Counts up whenever engine.h or a type it carries changes; a plug-in of another number is refused.
+inline constexpr std::uint32_t kEngineAbi = 1;
+
+struct EngineHost {
+  // `level` is spdlog's (0 trace … 5 critical). Thread-safe.
+  void (*log)(int level, std::string_view text) noexcept;
+};
+
+using EngineAbiFunction = std::uint32_t();
+// The engine, owned by the caller; throws baozi::Error kFailedPrecondition when its library cannot be used.
+using EngineCreateFunction = Engine*(const EngineHost& host);
+
+}  // namespace baozi::engine
