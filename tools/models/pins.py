@@ -1,6 +1,6 @@
-"""The packages that the models and data come from: name, version, the one file used, its SHA-256 and size.
+"""The packages that models and data come from: version, the one file used, SHA-256, size.
 
-Platform wheels are taken for one fixed platform whatever the host is: only data files are read out of them.
+Platform wheels are taken for one fixed platform: only data files are read out of them.
 """
 
 from typing import NamedTuple

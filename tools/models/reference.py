@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What plain Python and ONNX Runtime answer on the demo's inputs, for the C++ answers to be compared with.
+"""What plain Python and ONNX Runtime answer on the demo's inputs: the C++ answers must agree.
 
     reference.py golden --cache DIR --models DIR --data DIR --out testdata/golden
     reference.py fusion --models DIR
 
-Run it in a virtual environment of its own with requirements.txt and requirements-reference.txt; it is not part of the
-build. `golden` writes classify.json, embed.json, tokenize.json and ocr.json (OCR through rapidocr's own code);
-`fusion` fails unless ONNX Runtime fuses MiniLM's layers.
+Run it in a virtual environment of its own with requirements.txt and requirements-reference.txt; it
+is not part of the build. `golden` writes classify.json, embed.json, tokenize.json and ocr.json (OCR
+through rapidocr's own code); `fusion` fails unless ONNX Runtime fuses MiniLM's layers.
 """
 
 import argparse
@@ -62,12 +62,13 @@ def session(models: Path, name: str) -> onnxruntime.InferenceSession:
 
 
 def photograph(path: Path) -> np.ndarray:
-    """RGB, short side to 256 (area when shrinking), centre 224 x 224, (x - 127) / 128, planes first."""
+    """RGB, short side to 256, centre 224 x 224, (x - 127) / 128, planes first."""
     image = cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     height, width = image.shape[:2]
     factor = 256 / min(height, width)
     size = (round(width * factor), round(height * factor))
-    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    filter_kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    image = cv2.resize(image, size, interpolation=filter_kind)
     top, left = (image.shape[0] - 224) // 2, (image.shape[1] - 224) // 2
     image = image[top : top + 224, left : left + 224].astype(np.float32)
     return ((image - 127) / 128).transpose(2, 0, 1)

@@ -1,7 +1,8 @@
-"""Reads a state dictionary saved by PyTorch before 1.6 without PyTorch, and without running what a pickle asks for.
+"""Reads a state dictionary of PyTorch before 1.6 without PyTorch, running nothing it asks for.
 
-The file is five pickles (magic, protocol, system, the dictionary, the storage keys), then for each key an int64
-element count and the raw little-endian elements. Tensors are (storage, offset, shape, strides).
+The file is five pickles (magic, protocol, system, the dictionary, the storage keys), then for each
+key an int64 element count and the raw little-endian elements. Tensors are (storage, offset, shape,
+strides).
 """
 
 import io
