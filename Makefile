@@ -8,7 +8,8 @@ JOBS ?= $(shell nproc)
 CACHE := $(abspath $(or $(BAOZI_CACHE),.cache))
 DATA := $(CACHE)/data
 MODELS := $(CACHE)/models
-PREPARE = $(CACHE)/venv/bin/python tools/models/prepare.py --cache $(CACHE) --out $(MODELS) --data $(DATA)
+PREPARE = $(CACHE)/venv/bin/python tools/models/prepare.py --cache $(CACHE) --out $(MODELS) \
+  --data $(DATA)
 export BAOZI_CACHE := $(CACHE)
 export CTEST_PARALLEL_LEVEL := $(JOBS)
 # The preset that `make test` builds.
@@ -39,7 +40,7 @@ test: ## builds and runs every test (PRESET=dev and others choose the build)
 	@ctest --preset $(PRESET)
 
 .PHONY: demo
-demo: ## reads a photographed text, classifies photographs, compares sentences: over HTTP, on real models
+demo: ## starts the server and asks it over HTTP: OCR, classes of photographs, embeddings
 	@setup/setup.sh build models
 	@$(PREPARE) --only demo
 	@$(MAKE) --no-print-directory build/release/build.ninja

@@ -1,4 +1,5 @@
-# Read by the presets at the first project() call: ccache and a fast linker, when the machine has them.
+# Read by the presets at the first project() call: ccache and a fast linker, when the machine has
+# them.
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM} CACHE STRING "Runs the compiler")

@@ -1,24 +1,27 @@
-# Versions and digests of everything that setup downloads besides the system's own packages. Sourced by setup.sh.
+# Versions and digests of everything that setup downloads besides the system's own packages.
+# Sourced by setup.sh.
 # shellcheck shell=bash disable=SC2034
 
-# ONNX Runtime's library comes from its Python wheel. Only libonnxruntime.so is taken from it, so the Python version
-# in the wheel's name does not matter.
+# ONNX Runtime's library comes from its Python wheel. Only libonnxruntime.so is taken from it, so
+# the Python version in the wheel's name does not matter.
 ort_version=1.32.0
 declare -A ort_wheel_sha256=(
   [x86_64]=5a34fc4dfeb5a7b4a74c95dcba1e773d722abda720b474edf1b0c419dc6d163d
   [aarch64]=2303372a85299b6757b0e11e1cbf13e410ddf7e10c37f4b37e99d1c90e7daf7c
 )
 
-# Its C++ headers come from Debian. The plug-in execution providers need API 22 or later, which forky has and trixie
-# (API 21) has not; older headers work with a newer library, so 1.23 with 1.32 is right.
+# Its C++ headers come from Debian. The plug-in execution providers need API 22 or later, which
+# forky has and trixie (API 21) has not; older headers work with a newer library, so 1.23 with
+# 1.32 is right.
 declare -A ort_headers_deb=(
   [suite]=forky [package]=libonnxruntime-dev [version]=1.23.2+dfsg-6.1
   [amd64]=4630a94adb36dc056feb124e51c6e952e2cab5188bc093a25bee8a7e1ac5196d
   [arm64]=bcdadd1c4d95abb0dca27bdcad3d35b93883ac6bf1d9ffe27e882d8c2c59376b
 )
 
-# forky moves on; when it no longer has that version, the same project's headers are taken from this npm package.
-# npm itself then comes with a Python wheel, because Debian's pulls several hundred packages.
+# forky moves on; when it no longer has that version, the same project's headers are taken from
+# this npm package. npm itself then comes with a Python wheel, because Debian's pulls several
+# hundred packages.
 node_wheel_version=24.19.0
 declare -A node_wheel_sha256=(
   [x86_64]=4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8

@@ -3,9 +3,10 @@
 #
 #   setup/setup.sh [PART…]     build (when none is named), models, test, bench, fuzz, format
 #
-# A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime for `build`, Python
-# environments for `models` (which prepares them) and `test` (its clients), Taskflow for `bench`.
-# Says what it is about to install, and nothing at all when nothing is missing. Works offline then.
+# A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime for
+# `build`, Python environments for `models` (which prepares them) and `test` (its clients),
+# Taskflow for `bench`. Says what it is about to install, and nothing at all when nothing is
+# missing. Works offline then.
 #
 #   BAOZI_CACHE       where downloads are kept (default: .cache in the checkout)
 #   BAOZI_ORT_ROOT    an ONNX Runtime of your own (with include/ and lib/); then none is fetched

@@ -8,12 +8,14 @@ listed_packages() {
     on && /^[a-z0-9]/ { print $1 }' "$here/packages.txt"
 }
 
-# missing_packages SECTION…: those of which no alternative is installed. One dpkg-query for all of them.
+# missing_packages SECTION…: those of which no alternative is installed. One dpkg-query for all of
+# them.
 missing_packages() {
   local lines installed line name found
   mapfile -t lines < <(listed_packages "$@")
   # shellcheck disable=SC2086 # names are split on purpose
-  installed=" $(dpkg-query -W -f '${db:Status-Status}:${Package} ' ${lines[*]//|/ } 2>/dev/null || true)"
+  installed=" $(dpkg-query -W -f '${db:Status-Status}:${Package} ' ${lines[*]//|/ } \
+    2>/dev/null || true)"
   for line in "${lines[@]}"; do
     found=
     for name in ${line//|/ }; do
@@ -75,7 +77,8 @@ install_packages() {
   [[ -z ${BAOZI_NO_INSTALL-} ]] ||
     die "system packages are missing, and BAOZI_NO_INSTALL is set" "As root: $by_hand"
   if [[ ${#sudo[@]} -gt 0 ]] && ! command -v sudo >/dev/null; then
-    die "system packages are missing, and you are neither root nor is there sudo" "As root: $by_hand"
+    die "system packages are missing, and you are neither root nor is there sudo" \
+      "As root: $by_hand"
   fi
   if [[ ${#sudo[@]} -gt 0 && ! -t 0 ]] && ! sudo -n true 2>/dev/null; then
     die "system packages are missing, and sudo wants a password but there is no terminal" \
@@ -83,9 +86,10 @@ install_packages() {
   fi
 
   local log=$cache/apt.log
-  mkdir -p "$cache" || die "cannot create $cache" "Make it writable, or name another folder with BAOZI_CACHE."
-  say "system packages missing: ${#missing[@]} (setup/packages.txt says what each is for); asking apt"
-  retry "apt-get update" as_root apt-get update -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 ||
+  make_cache
+  say "${#missing[@]} system packages are missing (setup/packages.txt says why each); asking apt"
+  local patience=(-o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
+  retry "apt-get update" as_root apt-get update -qq "${patience[@]}" ||
     die "apt-get update failed" "Is there a network, and are the sources of /etc/apt right?"
 
   local names=() line name
@@ -99,8 +103,11 @@ install_packages() {
   as_root apt-get install --assume-no --no-install-recommends "${names[@]}" 2>/dev/null |
     sed -n 's/^\(Need to get\|After this operation\)/    &/p' >&2 || true
 
-  if ! as_root apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 -o APT::Status-Fd=1 \
-    -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "${names[@]}" 2>&1 | show_progress "$log"; then
+  # The status goes to descriptor 3, opened behind sudo, which would close it.
+  # shellcheck disable=SC2016
+  if ! as_root sh -c 'exec apt-get "$@" 3>&1' sh install -y -q --no-install-recommends \
+    -o APT::Status-Fd=3 -o Dpkg::Use-Pty=0 "${patience[@]}" "${names[@]}" 2>&1 </dev/null |
+    show_progress "$log"; then
     grep -aE '^(E|W|dpkg): ?' "$log" | tail -8 >&2
     die "apt-get could not install the packages; the whole log is in $log" \
       "$(grep -qa -i 'no space left\|enough free space' "$log" && echo 'The disk is full.' ||

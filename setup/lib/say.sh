@@ -18,8 +18,9 @@ die() {
   exit 1
 }
 
-# retry WHAT COMMAND…: up to four tries with growing pauses. The command's last output is kept in $retry_log.
-# A digest that does not match will not match the second time either: that one is never retried.
+# retry WHAT COMMAND…: up to four tries with growing pauses. The command's last output is kept in
+# $retry_log. A digest that does not match will not match the second time either: that one is
+# never retried.
 retry_log=
 retry() {
   local what=$1 pauses=(2 5 15) try=0 status
@@ -37,7 +38,8 @@ retry() {
         "It was changed on its way or at its source. Nothing of it was kept."
     fi
     if grep -qi 'no space left' "$retry_log"; then
-      die "$what: the disk is full" "Free some space, then run the same command again; what is there is kept."
+      die "$what: the disk is full" \
+        "Free some space, then run the same command again; what is there is kept."
     fi
     [[ $try -lt ${#pauses[@]} ]] || return "$status"
     say "$what failed; trying again in ${pauses[$try]} s ($((try + 1)) of ${#pauses[@]})"
@@ -46,12 +48,12 @@ retry() {
   done
 }
 
-# need_space DIR MEGABYTES WHAT: stops before a download that cannot fit.
+# need_space MEGABYTES WHAT: stops before a download that cannot fit.
 need_space() {
   local free
-  mkdir -p "$1" || die "cannot create $1" "Make it writable, or name another folder with BAOZI_CACHE."
-  free=$(df -Pm "$1" | awk 'NR == 2 {print $4}')
-  [[ ${free:-0} -ge $2 ]] || die "$3 needs $2 MB in $1, and only $free MB are free"
+  make_cache
+  free=$(df -Pm "$cache" | awk 'NR == 2 {print $4}')
+  [[ ${free:-0} -ge $1 ]] || die "$2 needs $1 MB in $cache, and only $free MB are free"
 }
 
 # check_sha256 FILE DIGEST WHAT
@@ -64,11 +66,17 @@ check_sha256() {
   }
 }
 
-# fresh_dir PREFIX: a temporary folder inside the cache (so that a later mv is atomic), removed on exit.
+make_cache() {
+  mkdir -p "$cache" ||
+    die "cannot create $cache" "Make it writable, or name another folder with BAOZI_CACHE."
+}
+
+# fresh_dir PREFIX: a temporary folder inside the cache (so that a later mv is atomic), removed on
+# exit.
 temporary=()
 trap 'rm -rf "${temporary[@]}"' EXIT
 fresh_dir() {
-  mkdir -p "$cache" || die "cannot create $cache" "Make it writable, or name another folder with BAOZI_CACHE."
+  make_cache
   new_dir=$(mktemp -d "$cache/$1.XXXXXX")
   temporary+=("$new_dir")
 }
