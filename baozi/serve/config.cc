@@ -1,0 +1,224 @@
+#include "baozi/serve/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include "baozi/base/error.h"
+#include "baozi/serve/yaml_reader.h"
+
+namespace baozi::serve {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kDayMs = 86'400'000;
+
+HttpConfig read_http(YamlReader reader) {
+  HttpConfig http;
+  http.host = reader.text("host", http.host);
+  http.port = static_cast<std::uint16_t>(reader.integer("port", http.port, 0, 65'535));
+  http.body_bytes_max = static_cast<std::size_t>(
+      reader.integer("body_bytes_max", static_cast<std::int64_t>(http.body_bytes_max), 1, std::int64_t{1} << 40));
+  http.connections_max = static_cast<int>(reader.integer("connections_max", http.connections_max, 1, 1'000'000));
+  http.head_timeout = milliseconds(reader.integer("head_timeout_ms", http.head_timeout.count(), 1, kDayMs));
+  http.idle_timeout = milliseconds(reader.integer("idle_timeout_ms", http.idle_timeout.count(), 1, kDayMs));
+  http.drain_timeout = milliseconds(reader.integer("drain_timeout_ms", http.drain_timeout.count(), 0, kDayMs));
+  reader.finish();
+  return http;
+}
+
+BatchConfig read_batch(YamlReader reader) {
+  BatchConfig batch;
+  batch.policy = reader.choice("policy", batch.policy, {"adaptive", "delay", "size"});
+  batch.max = static_cast<int>(reader.integer("max", batch.max, 1, 4096));
+  batch.delay = microseconds(reader.integer("delay_us", batch.delay.count(), 0, 60'000'000));
+  reader.finish();
+  return batch;
+}
+
+std::vector<engine::Provider> read_providers(YamlReader& model, const fs::path& base) {
+  std::vector<engine::Provider> providers;
+  for (YamlReader& reader : model.children("providers")) {
+    engine::Provider provider;
+    provider.name = reader.required_text("name");
+    provider.options = reader.text_map("options");
+    if (const std::string library = reader.text("library", ""); !library.empty()) provider.library = base / library;
+    reader.finish();
+    providers.push_back(std::move(provider));
+  }
+  return providers;
+}
+
+ModelConfig read_model(YamlReader& reader, const fs::path& base) {
+  ModelConfig model;
+  model.path = base / reader.required_text("path");
+  model.name = reader.text("name", model.path.stem().string());
+  model.engine = reader.text("engine", "");
+  model.instances = static_cast<int>(reader.integer("instances", 0, 0, 1024));
+  model.batch = read_batch(reader.child("batch"));
+  model.queue_max = static_cast<int>(reader.integer("queue_max", 0, 0, 10'000'000));
+  model.pad = reader.number_map("pad");
+  if (const std::string labels = reader.text("labels", ""); !labels.empty()) model.labels = base / labels;
+  model.options.threads = static_cast<int>(reader.integer("threads", 1, 1, 1024));
+  model.options.optimization_level = static_cast<int>(reader.integer("optimization_level", 99, 0, 99));
+  model.options.session_config = reader.text_map("session_config");
+  model.options.memory_bytes_max = static_cast<std::size_t>(reader.integer("memory_bytes_max", 0, 0, std::int64_t{1} << 50));
+  model.options.providers = read_providers(reader, base);
+  reader.finish();
+  return model;
+}
+
+PipelineConfig read_pipeline(YamlReader& reader) {
+  PipelineConfig pipeline;
+  pipeline.type = reader.required_text("type");
+  pipeline.name = reader.text("name", pipeline.type);
+  pipeline.options = reader.text_map("options");
+  reader.finish();
+  return pipeline;
+}
+
+void refuse_same_names(const Config& config) {
+  std::set<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (!names.insert(name).second) {
+      throw Error(Code::kInvalidArgument,
+                  fmt::format("{}: two models or pipelines are called '{}'; give one another 'name'", config.file.string(), name));
+    }
+  };
+  for (const ModelConfig& model : config.models) add(model.name);
+  for (const PipelineConfig& pipeline : config.pipelines) add(pipeline.name);
+}
+
+bool is_version(const std::string& text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// The model file in a version folder: Triton's "model.*" first, else the only file an engine accepts.
+fs::path model_file_in(const fs::path& folder) {
+  std::vector<fs::path> candidates;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension == ".onnx" || extension == ".gguf" || extension == ".fake") candidates.push_back(entry.path());
+  }
+  std::ranges::sort(candidates);
+  for (const fs::path& candidate : candidates) {
+    if (candidate.stem() == "model") return candidate;
+  }
+  return candidates.empty() ? fs::path() : candidates.front();
+}
+
+bool has_versions(const fs::path& folder) {
+  return std::ranges::any_of(fs::directory_iterator(folder), [](const fs::directory_entry& entry) {
+    return entry.is_directory() && is_version(entry.path().filename().string()) && !model_file_in(entry.path()).empty();
+  });
+}
+
+Config config_of_folder(const fs::path& folder) {
+  Config config;
+  config.file = folder / "baozi.yaml";  // for relative paths only
+  std::vector<fs::path> names;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory() && has_versions(entry.path())) names.push_back(entry.path());
+  }
+  std::ranges::sort(names);
+  for (const fs::path& path : names) {
+    ModelConfig model;
+    model.name = path.filename().string();
+    model.path = path;
+    if (fs::exists(path / "labels.txt")) model.labels = path / "labels.txt";
+    config.models.push_back(std::move(model));
+  }
+  if (config.models.empty()) {
+    throw Error(Code::kNotFound,
+                fmt::format("no model in {}: expected MODEL/VERSION/model.onnx, for example {}/my_model/1/model.onnx",
+                            folder.string(), folder.string()));
+  }
+  return config;
+}
+
+}  // namespace
+
+Config parse_config(const std::string& text, const fs::path& file) {
+  Config config;
+  config.file = fs::absolute(file);
+  YAML::Node root;
+  try {
+    root = YAML::Load(text);
+  } catch (const YAML::ParserException& error) {
+    throw Error(Code::kInvalidArgument, fmt::format("{}:{}:{}: not valid YAML: {}", file.string(), error.mark.line + 1,
+                                                    error.mark.column + 1, error.msg));
+  }
+  const fs::path base = config.base();
+  YamlReader reader(root, file, "");
+  config.http = read_http(reader.child("http"));
+  config.cpu_threads = static_cast<int>(reader.integer("cpu_threads", 0, 0, 64));
+  config.log_level = reader.choice("log_level", config.log_level, {"trace", "debug", "info", "warning", "error", "off"});
+  config.requests_max = static_cast<int>(reader.integer("requests_max", config.requests_max, 1, 10'000'000));
+  for (const std::string& plugin : reader.text_list("plugins")) config.plugins.push_back(base / plugin);
+  for (YamlReader& model : reader.children("models")) config.models.push_back(read_model(model, base));
+  for (YamlReader& pipeline : reader.children("pipelines")) config.pipelines.push_back(read_pipeline(pipeline));
+  reader.finish();
+  if (config.models.empty() && config.pipelines.empty()) {
+    reader.fail("nothing to serve: 'models' and 'pipelines' are both empty");
+  }
+  refuse_same_names(config);
+  return config;
+}
+
+Config load_config(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw Error(Code::kNotFound, fmt::format("cannot read the config file {}", file.string()));
+  const std::string text((std::istreambuf_iterator<char>(stream)), {});
+  return parse_config(text, file);
+}
+
+Config config_for(const fs::path& path, const std::string& name) {
+  if (!fs::exists(path)) throw Error(Code::kNotFound, fmt::format("{} does not exist", path.string()));
+  const std::string extension = path.extension().string();
+  if (extension == ".yaml" || extension == ".yml") {
+    if (!name.empty()) {
+      throw Error(Code::kInvalidArgument, "--name is for a single model; a config file names its models itself");
+    }
+    return load_config(path);
+  }
+  const fs::path absolute = fs::absolute(path).lexically_normal();
+  if (fs::is_directory(absolute) && !has_versions(absolute)) {
+    if (!name.empty()) throw Error(Code::kInvalidArgument, "--name is for a single model, not for a folder of several");
+    return config_of_folder(absolute);
+  }
+  Config config;
+  config.file = absolute.parent_path() / "baozi.yaml";
+  ModelConfig model;
+  model.path = absolute;
+  const fs::path folder = fs::is_directory(absolute) ? absolute : absolute.parent_path();
+  const fs::path last = absolute.filename().empty() ? absolute.parent_path() : absolute;
+  model.name = !name.empty() ? name : fs::is_directory(absolute) ? last.filename().string() : absolute.stem().string();
+  if (fs::exists(folder / "labels.txt")) model.labels = folder / "labels.txt";
+  config.models.push_back(std::move(model));
+  return config;
+}
+
+std::vector<ModelVersion> find_versions(const fs::path& path) {
+  if (!fs::exists(path)) throw Error(Code::kNotFound, fmt::format("{} does not exist", path.string()));
+  if (!fs::is_directory(path)) return {{"1", path}};
+  std::vector<ModelVersion> versions;
+  for (const auto& entry : fs::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (!entry.is_directory() || !is_version(name)) continue;
+    if (fs::path file = model_file_in(entry.path()); !file.empty()) versions.push_back({name, std::move(file)});
+  }
+  if (versions.empty()) {
+    throw Error(Code::kNotFound, fmt::format("no version in {}: expected {}/1/model.onnx", path.string(), path.string()));
+  }
+  std::ranges::sort(versions, {}, [](const ModelVersion& v) { return std::pair(v.version.size(), v.version); });
+  return versions;
+}
+
+}  // namespace baozi::serve

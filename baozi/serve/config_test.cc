@@ -1,0 +1,147 @@
+#include "baozi/serve/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "baozi/base/error.h"
+
+namespace baozi::serve {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+std::string error_of(const std::string& text) {
+  try {
+    parse_config(text, "shop.yaml");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kInvalidArgument);
+    return error.message();
+  }
+  return "no error";
+}
+
+TEST(Config, ReadsEveryKey) {
+  const Config config = parse_config(R"(
+http: {host: 0.0.0.0, port: 0, body_bytes_max: 1000, connections_max: 7, head_timeout_ms: 1, idle_timeout_ms: 2, drain_timeout_ms: 3}
+cpu_threads: 3
+log_level: debug
+requests_max: 9
+plugins: [libmine.so]
+models:
+  - name: text
+    path: models/text
+    engine: onnx
+    instances: 2
+    threads: 4
+    batch: {policy: delay, max: 8, delay_us: 500}
+    queue_max: 50
+    pad: {attention_mask: 0, input_ids: 1}
+    labels: labels.txt
+    optimization_level: 2
+    session_config: {session.intra_op.allow_spinning: "1"}
+    memory_bytes_max: 123456
+    providers:
+      - {name: cuda, options: {device_id: "0"}}
+      - {name: mine, library: libep.so}
+pipelines:
+  - {name: read, type: ocr, options: {skip_failed: "true"}}
+)", "/shop/baozi.yaml");
+  EXPECT_EQ(config.http.host, "0.0.0.0");
+  EXPECT_EQ(config.http.port, 0);
+  EXPECT_EQ(config.http.connections_max, 7);
+  EXPECT_EQ(config.http.drain_timeout.count(), 3);
+  EXPECT_EQ(config.cpu_threads, 3);
+  EXPECT_EQ(config.requests_max, 9);
+  ASSERT_EQ(config.plugins.size(), 1u);
+  EXPECT_EQ(config.plugins[0], "/shop/libmine.so");
+  ASSERT_EQ(config.models.size(), 1u);
+  const ModelConfig& model = config.models[0];
+  EXPECT_EQ(model.path, "/shop/models/text");
+  EXPECT_EQ(model.batch.policy, "delay");
+  EXPECT_EQ(model.batch.delay.count(), 500);
+  EXPECT_EQ(model.pad.at("input_ids"), 1.0);
+  EXPECT_EQ(model.labels, "/shop/labels.txt");
+  EXPECT_EQ(model.options.threads, 4);
+  ASSERT_EQ(model.options.providers.size(), 2u);
+  EXPECT_EQ(model.options.providers[1].library, "/shop/libep.so");
+  ASSERT_EQ(config.pipelines.size(), 1u);
+  EXPECT_EQ(config.pipelines[0].options.at("skip_failed"), "true");
+}
+
+TEST(Config, TypoNamesFileLineColumnAndTheFix) {
+  EXPECT_EQ(error_of("models:\n  - path: a.onnx\n    instaces: 2\n"),
+            "shop.yaml:3:5: models[0]: unknown key 'instaces'; did you mean 'instances'?");
+}
+
+TEST(Config, UnlikeKeyListsTheKnownOnes) {
+  EXPECT_THAT(error_of("models:\n  - path: a.onnx\nzzzzzz: 1\n"), HasSubstr("shop.yaml:3:1: unknown key 'zzzzzz'; known here: "));
+}
+
+TEST(Config, WrongValuesSayWhatIsExpected) {
+  EXPECT_THAT(error_of("http: {port: 70000}\nmodels: [{path: a}]"), HasSubstr("'port' is 70000, but must be between 0 and 65535"));
+  EXPECT_THAT(error_of("http: {port: many}\nmodels: [{path: a}]"), HasSubstr("'port' must be a whole number"));
+  EXPECT_THAT(error_of("models: [{path: a, batch: {policy: best}}]"), HasSubstr("must be one of adaptive, delay, size"));
+  EXPECT_THAT(error_of("models: {path: a}"), HasSubstr("'models' must be a list"));
+  EXPECT_THAT(error_of("models: [{name: x}]"), HasSubstr("'path' is missing"));
+  EXPECT_THAT(error_of("- a\n"), HasSubstr("a mapping of keys to values is expected"));
+  EXPECT_THAT(error_of("models: [{path: a, pad: {x: y}}]"), HasSubstr("'x' in 'pad' must be a number"));
+}
+
+TEST(Config, NothingToServeIsAnError) { EXPECT_THAT(error_of("log_level: info\n"), HasSubstr("nothing to serve")); }
+
+TEST(Config, BrokenYamlNamesTheLine) { EXPECT_THAT(error_of("models: [\n"), HasSubstr("shop.yaml:2:1: not valid YAML")); }
+
+TEST(Config, SameNameTwiceIsAnError) {
+  EXPECT_THAT(error_of("models: [{path: a, name: x}, {path: b, name: x}]"), HasSubstr("two models or pipelines are called 'x'"));
+}
+
+class ModelFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("baozi_config_test_" + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+    for (const char* file : {"text/1/model.onnx", "text/10/model.onnx", "text/2/weights.onnx", "image/1/model.onnx"}) {
+      fs::create_directories((folder_ / file).parent_path());
+      std::ofstream(folder_ / file) << "x";
+    }
+    std::ofstream(folder_ / "image" / "labels.txt") << "cat\n";
+    fs::create_directories(folder_ / "empty");
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  fs::path folder_;
+};
+
+TEST_F(ModelFolder, ServesEveryModelOfTritonsLayout) {
+  const Config config = config_for(folder_);
+  ASSERT_EQ(config.models.size(), 2u);
+  EXPECT_EQ(config.models[0].name, "image");
+  EXPECT_EQ(config.models[0].labels, folder_ / "image" / "labels.txt");
+  EXPECT_EQ(config.models[1].name, "text");
+}
+
+TEST_F(ModelFolder, ListsVersionsInNumericOrder) {
+  const auto versions = find_versions(folder_ / "text");
+  ASSERT_EQ(versions.size(), 3u);
+  EXPECT_EQ(versions[0].version, "1");
+  EXPECT_EQ(versions[1].version, "2");
+  EXPECT_EQ(versions[1].file.filename(), "weights.onnx");
+  EXPECT_EQ(versions[2].version, "10");
+}
+
+TEST_F(ModelFolder, BareFileIsServedUnderItsStemOrTheGivenName) {
+  EXPECT_EQ(config_for(folder_ / "text/2/weights.onnx").models.at(0).name, "weights");
+  EXPECT_EQ(config_for(folder_ / "text/2/weights.onnx", "mine").models.at(0).name, "mine");
+  EXPECT_EQ(config_for(folder_ / "text").models.at(0).name, "text");
+}
+
+TEST_F(ModelFolder, WhatIsNotThereIsSaid) {
+  EXPECT_THROW(config_for(folder_ / "nowhere"), Error);
+  EXPECT_THROW(config_for(folder_ / "empty"), Error);
+  EXPECT_THROW(find_versions(folder_ / "empty"), Error);
+}
+
+}  // namespace
+}  // namespace baozi::serve
