@@ -6,7 +6,7 @@
 //   JsonText json(body_text, spare_bytes_behind_it);
 //   for (auto item : json.object()) {
 //     ondemand::field field = take(item);
-//     std::string_view key = take(field.unescaped_key());
+//     std::string_view key = take_key(field);
 //     if (key == "id") id = take_string(field.value(), "id");
 //   }
 //   json.finish();
@@ -38,6 +38,15 @@ T take(simdjson::simdjson_result<T> result) {
   T value;
   if (const simdjson::error_code error = std::move(result).get(value); error) throw_bad_json(error);
   return value;
+}
+
+// The field's key, once. It is copied only when it has escapes.
+inline std::string_view take_key(ondemand::field& field) {
+  const char* const start = field.key().raw();
+  const char* at = start;
+  while (*at != '"' && *at != '\\') ++at;  // the parser has seen that the string ends
+  if (*at == '"') return {start, static_cast<std::size_t>(at - start)};
+  return take(field.unescaped_key());
 }
 
 // The value as a string, an unsigned number, … Errors: kInvalidArgument with `what` and what was found instead.

@@ -8,8 +8,8 @@ namespace baozi::api {
 namespace {
 
 constexpr std::string_view kBody =
-    R"({"id":"request-1","inputs":[{"name":"input_ids","shape":[1,8],"datatype":"INT64",)"
-    R"("data":[101,7592,1010,2088,999,102,0,0]}],"outputs":[{"name":"last_hidden_state"}]    })";
+    R"({"id":"request-100000","inputs":[{"name":"input_ids","shape":[1,8],"datatype":"INT64",)"
+    R"("data":[101,7592,1010,2088,999,102,0,0]}],"outputs":[{"name":"last_hidden_state"}]})";
 static_assert(kBody.size() == 169);
 constexpr std::size_t kSpare = 64;
 

@@ -160,12 +160,11 @@ KserveReply format_kserve_infer(const model::InferResponse& response, const Outp
   for (std::size_t i = 0; i < response.outputs.size(); ++i) {
     if (i > 0) out += ',';
     const NamedTensor& output = response.outputs[i];
-    const OutputWish* wish = wishes.find(i, output.name);
-    const bool binary = wish != nullptr ? wish->binary : wishes.binary_by_default;
-    if (wish != nullptr && wish->classes > 0) {
+    const bool binary = wishes.binary(i);
+    if (const std::uint32_t count = wishes.classes(i); count > 0) {
       static const std::vector<std::string> kNoLabels;
       append_output(reply, output.name,
-                    classification_tensor(output.tensor, classes.batched, wish->classes,
+                    classification_tensor(output.tensor, classes.batched, count,
                                           classes.labels != nullptr ? *classes.labels : kNoLabels),
                     binary);
     } else {

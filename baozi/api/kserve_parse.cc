@@ -45,7 +45,7 @@ class InferParser {
     bool inputs_seen = false;
     for (auto item : json.object()) {
       ondemand::field field = take(std::move(item));
-      const std::string_view key = take(field.unescaped_key());
+      const std::string_view key = take_key(field);
       if (key == "inputs") {
         inputs_seen = true;
         read_inputs(field.value());
@@ -64,10 +64,6 @@ class InferParser {
                           "'binary_data_size' add up to {}",
                           body_.size() - json_size_, json_size_, binary_at_ - json_size_));
     }
-    for (OutputWish& wish : result_.wishes.outputs) {
-      result_.request.outputs.push_back(wish.name);
-    }
-    finish_defaults();
     return std::move(result_);
   }
 
@@ -85,7 +81,7 @@ class InferParser {
     InputEntry entry;
     for (auto item : object) {
       ondemand::field field = take(std::move(item));
-      const std::string_view key = take(field.unescaped_key());
+      const std::string_view key = take_key(field);
       if (key == "name") {
         entry.name = take_string(field.value(), "an input's 'name'");
       } else if (key == "shape") {
@@ -129,7 +125,7 @@ class InferParser {
   static void read_input_parameters(ondemand::value value, InputEntry& entry) {
     for (auto item : take_object(value, "an input's 'parameters'")) {
       ondemand::field field = take(std::move(item));
-      const std::string_view key = take(field.unescaped_key());
+      const std::string_view key = take_key(field);
       if (key == "binary_data_size") {
         entry.binary_size = take_uint(field.value(), "'binary_data_size'");
       } else if (key.starts_with("shared_memory_")) {
@@ -223,7 +219,7 @@ class InferParser {
 
   void read_outputs(ondemand::value value) {
     for (auto item : take_array(value, "'outputs'")) {
-      if (result_.wishes.outputs.size() == kInputsMax) {
+      if (result_.request.outputs.size() == kInputsMax) {
         invalid(fmt::format("a request asks for at most {} outputs", kInputsMax));
       }
       read_output(take_object(take(std::move(item)), "an entry of 'outputs'"));
@@ -231,35 +227,35 @@ class InferParser {
   }
 
   void read_output(ondemand::object object) {
+    std::string_view name;
     OutputWish wish;
-    std::optional<bool> binary;
     for (auto item : object) {
       ondemand::field field = take(std::move(item));
-      const std::string_view key = take(field.unescaped_key());
+      const std::string_view key = take_key(field);
       if (key == "name") {
-        wish.name = take_string(field.value(), "an output's 'name'");
+        name = take_string(field.value(), "an output's 'name'");
       } else if (key == "parameters") {
-        read_output_parameters(field.value(), wish, binary);
+        read_output_parameters(field.value(), wish);
       }
     }
-    if (wish.name.empty()) invalid("an entry of 'outputs' has no 'name'");
-    for (const OutputWish& other : result_.wishes.outputs) {
-      if (other.name == wish.name) {
-        invalid(fmt::format("output '{}' is asked for twice", wish.name));
-      }
+    if (name.empty()) invalid("an entry of 'outputs' has no 'name'");
+    std::vector<std::string>& names = result_.request.outputs;
+    if (std::ranges::find(names, name) != names.end()) {
+      invalid(fmt::format("output '{}' is asked for twice", name));
     }
-    wish_set_binary_.push_back(binary.has_value());
-    wish.binary = binary.value_or(false);
-    result_.wishes.outputs.push_back(std::move(wish));
+    names.emplace_back(name);
+    if (wish.binary || wish.classes > 0) {
+      result_.wishes.outputs.resize(names.size());
+      result_.wishes.outputs.back() = wish;
+    }
   }
 
-  static void read_output_parameters(ondemand::value value, OutputWish& wish,
-                                     std::optional<bool>& binary) {
+  static void read_output_parameters(ondemand::value value, OutputWish& wish) {
     for (auto item : take_object(value, "an output's 'parameters'")) {
       ondemand::field field = take(std::move(item));
-      const std::string_view key = take(field.unescaped_key());
+      const std::string_view key = take_key(field);
       if (key == "binary_data") {
-        binary = take_bool(field.value(), "'binary_data'");
+        wish.binary = take_bool(field.value(), "'binary_data'");
       } else if (key == "classification") {
         const std::uint64_t classes = take_uint(field.value(), "'classification'");
         wish.classes = static_cast<std::uint32_t>(std::min<std::uint64_t>(classes, 1u << 30));
@@ -271,19 +267,10 @@ class InferParser {
     }
   }
 
-  // The request's default for outputs that do not say, wherever in the document it stood.
-  void finish_defaults() {
-    for (std::size_t i = 0; i < wish_set_binary_.size(); ++i) {
-      if (!wish_set_binary_[i]) {
-        result_.wishes.outputs[i].binary = result_.wishes.binary_by_default;
-      }
-    }
-  }
-
   void read_parameters(ondemand::value value) {
     for (auto item : take_object(value, "'parameters'")) {
       ondemand::field field = take(std::move(item));
-      const std::string_view key = take(field.unescaped_key());
+      const std::string_view key = take_key(field);
       if (key == "binary_data_output") {
         result_.wishes.binary_by_default = take_bool(field.value(), "'binary_data_output'");
       } else if (key == "timeline") {
@@ -323,17 +310,10 @@ class InferParser {
   const std::size_t spare_;
   Allocator& allocator_;
   JsonText* json_ = nullptr;  // while parse() runs
-  std::vector<bool> wish_set_binary_;
   KserveInfer result_;
 };
 
 }  // namespace
-
-const OutputWish* OutputWishes::find(std::size_t index, std::string_view name) const noexcept {
-  if (index < outputs.size() && outputs[index].name == name) return &outputs[index];
-  const auto found = std::ranges::find(outputs, name, &OutputWish::name);
-  return found != outputs.end() ? &*found : nullptr;
-}
 
 KserveInfer parse_kserve_infer(const Bytes& body, std::optional<std::size_t> json_size,
                                std::size_t spare, Allocator& allocator) {

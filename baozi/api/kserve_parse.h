@@ -21,17 +21,21 @@ namespace baozi::api {
 
 // How one output is to be sent.
 struct OutputWish {
-  std::string name;
-  bool binary = false;
-  std::uint32_t classes = 0;  // above 0: the best so many, as "score:index:label"
+  std::optional<bool> binary;  // unset: as the request's default says
+  std::uint32_t classes = 0;   // above 0: the best so many, as "score:index:label"
 };
 
 struct OutputWishes {
   bool binary_by_default = false;
-  std::vector<OutputWish> outputs;  // in the order of InferRequest::outputs; empty: all, as by default
+  std::vector<OutputWish> outputs;  // in the order of InferRequest::outputs; those beyond its end have no wish
 
-  // The wish for the output that the response has at `index`; null when it goes by the default.
-  const OutputWish* find(std::size_t index, std::string_view name) const noexcept;
+  bool binary(std::size_t index) const noexcept {
+    return index < outputs.size() ? outputs[index].binary.value_or(binary_by_default)
+                                  : binary_by_default;
+  }
+  std::uint32_t classes(std::size_t index) const noexcept {
+    return index < outputs.size() ? outputs[index].classes : 0;
+  }
 };
 
 struct KserveInfer {

@@ -64,10 +64,11 @@ TEST(KserveParse, ReadsAWholeRequest) {
   EXPECT_THAT(call.request.inputs[1].tensor.strings(),
               ElementsAre("one", std::string_view("z\0\"w", 4)));
   EXPECT_THAT(call.request.outputs, ElementsAre("y", "z"));
-  EXPECT_FALSE(call.wishes.find(0, "y")->binary);
-  EXPECT_TRUE(call.wishes.find(1, "z")->binary);
-  EXPECT_EQ(call.wishes.find(1, "z")->classes, 3u);
-  EXPECT_EQ(call.wishes.find(0, "other"), nullptr);
+  EXPECT_FALSE(call.wishes.binary(0));
+  EXPECT_TRUE(call.wishes.binary(1));
+  EXPECT_EQ(call.wishes.classes(0), 0u);
+  EXPECT_EQ(call.wishes.classes(1), 3u);
+  EXPECT_TRUE(call.wishes.binary(2));
   EXPECT_EQ(call.timeout, std::chrono::microseconds(2500));
   EXPECT_TRUE(call.timeline);
   EXPECT_GT(call.request.priority, 0);
