@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
@@ -33,6 +35,18 @@ struct Statistics {
   std::vector<Batch> batches;
 };
 
+// Why there is no room (kResourceExhausted) and when there may be.
+struct Refusal {
+  std::string_view reason;  // static storage
+  int retry_after_s = 1;    // for HTTP's Retry-After; at least 1
+};
+
+// Where a servable came from: pipelines find vocabularies and dictionaries by it.
+struct Origin {
+  std::filesystem::path file;                   // side files lie in its folder or the one above; empty: from no file
+  std::map<std::string, std::string> metadata;  // engine::Model::metadata()
+};
+
 // Thread safety: all methods, from any thread.
 class Servable {
  public:
@@ -44,8 +58,15 @@ class Servable {
   virtual const engine::Signature& signature() const noexcept = 0;
   // Class names by index for KServe's classification and TensorFlow Serving's :classify; empty when there are none.
   virtual const std::vector<std::string>& labels() const noexcept = 0;
+  virtual const Origin& origin() const noexcept {
+    static const Origin none;
+    return none;
+  }
   virtual bool ready() const noexcept = 0;
   virtual Statistics statistics() const = 0;
+  // Whether a request that came now would be refused for want of room, so that a protocol can say so without an exception
+  // being thrown. The answer may be stale by the time infer() is called, which then throws.
+  virtual std::optional<Refusal> refusal() const noexcept { return std::nullopt; }
   // Errors: kInvalidArgument (inputs do not fit the signature), kResourceExhausted (queue full), kDeadlineExceeded,
   // kCancelled, kUnavailable (not ready).
   virtual Task<InferResponse> infer(InferRequest request) = 0;
