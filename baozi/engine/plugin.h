@@ -1,7 +1,7 @@
 // What a plug-in engine exports: libbaozi_engine_<name>.so, opened by open_engine("<name>") on first use.
 //
-//   extern "C" std::uint32_t baozi_engine_abi() { return baozi::engine::kEngineAbi; }
-//   extern "C" baozi::engine::Engine* baozi_engine_create(const baozi::engine::EngineHost& host) { return new MyEngine; }
+//   BAOZI_ENGINE_EXPORT std::uint32_t baozi_engine_abi() { return kEngineAbi; }
+//   BAOZI_ENGINE_EXPORT Engine* baozi_engine_create(const EngineHost& host) { return new MyEngine; }
 //
 // A plug-in carries its own copy of baozi's base libraries and exports nothing but these two functions (plugin.map), so
 // it shares no state with the program: its log lines go through the host. baozi::Error crosses the boundary as usual.
@@ -11,6 +11,8 @@
 
 #include <cstdint>
 #include <string_view>
+
+#define BAOZI_ENGINE_EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace baozi::engine {
 

@@ -20,9 +20,9 @@ class GoodEngine final : public Engine {
 
 }  // namespace
 
-extern "C" std::uint32_t baozi_engine_abi() { return kEngineAbi; }
+BAOZI_ENGINE_EXPORT std::uint32_t baozi_engine_abi() { return kEngineAbi; }
 
-extern "C" Engine* baozi_engine_create(const EngineHost& host) {
+BAOZI_ENGINE_EXPORT Engine* baozi_engine_create(const EngineHost& host) {
   host.log(2, "the good test engine is open");
   return new GoodEngine;
 }

@@ -4,6 +4,6 @@
 #include "baozi/engine/engine.h"
 #include "baozi/engine/plugin.h"
 
-extern "C" std::uint32_t baozi_engine_abi() { return baozi::engine::kEngineAbi - 1; }
+BAOZI_ENGINE_EXPORT std::uint32_t baozi_engine_abi() { return baozi::engine::kEngineAbi - 1; }
 
-extern "C" baozi::engine::Engine* baozi_engine_create(const baozi::engine::EngineHost&) { std::abort(); }
+BAOZI_ENGINE_EXPORT baozi::engine::Engine* baozi_engine_create(const baozi::engine::EngineHost&) { std::abort(); }

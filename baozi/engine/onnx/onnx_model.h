@@ -1,0 +1,65 @@
+// A loaded ONNX model: its session, its signature and what its instances share. Internal to the engine.
+//
+// Thread safety: constant after construction, except for the flags, which are atomic.
+#pragma once
+
+#include <onnxruntime_cxx_api.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "baozi/engine/engine.h"
+
+namespace baozi::engine {
+
+// Where a free dimension of an output gets its size from: a dimension of an input that has the same name.
+struct DimSource {
+  int input = -1;  // -1: the size is fixed, or not known before the run
+  int dim = 0;
+};
+
+class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxModel> {
+ public:
+  OnnxModel(std::string file, Ort::Session session, std::uint64_t weight_bytes);
+
+  const Signature& signature() const noexcept override { return signature_; }
+  Capabilities capabilities() const noexcept override {
+    return {.interruptible = true, .preallocated_outputs = true, .concurrent_instances = true};
+  }
+  std::size_t memory_bytes() const noexcept override { return memory_bytes_; }
+  const std::map<std::string, std::string>& metadata() const noexcept override { return metadata_; }
+  std::unique_ptr<Instance> create_instance(Allocator& allocator) override;
+
+  OrtSession* session() noexcept { return session_; }
+  const std::string& file() const noexcept { return file_; }
+  const char* const* input_names() const noexcept { return input_names_.data(); }
+  const char* const* output_names() const noexcept { return output_names_.data(); }
+
+  // The shape that output `index` will have for these inputs, when its dimensions' names tell; false otherwise.
+  bool foretell_shape(std::size_t index, std::span<const Tensor> inputs, Shape& shape) const noexcept;
+  // The names were found to lie: from now on no shape is foretold.
+  void distrust_dim_names() noexcept;
+
+ private:
+  // Constant after construction.
+  std::string file_;
+  Ort::Session session_;
+  Signature signature_;
+  std::map<std::string, std::string> metadata_;
+  std::size_t memory_bytes_ = 0;
+  std::vector<const char*> input_names_;
+  std::vector<const char*> output_names_;
+  std::vector<std::vector<DimSource>> sources_;  // of each output; empty: its shape cannot be foretold
+
+  std::atomic<bool> dim_names_lie_{false};
+};
+
+// Throws Error kUnimplemented when an input or output is no tensor of a known element type.
+std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session, std::uint64_t weight_bytes);
+
+ONNXTensorElementDataType onnx_type(DType dtype) noexcept;
+
+}  // namespace baozi::engine
