@@ -306,6 +306,8 @@ class [[nodiscard]] Task {
 
   // For the library's own drivers (Nursery, sync_wait): hands out the frame.
   std::coroutine_handle<promise_type> release() noexcept { return std::exchange(handle_, nullptr); }
+  // As release, but this Task keeps the frame (when_all, race).
+  promise_type& promise() const noexcept { return handle_.promise(); }
 
  private:
   friend promise_type;
