@@ -73,9 +73,11 @@ debian_extra() {
     -o Acquire::Languages=none -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=
     -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
   retry "the package list of ${pin[suite]}" quietly apt-get "${options[@]}" update || return 1
-  apt-cache "${options[@]}" show "${pin[package]}=${pin[version]}" >/dev/null 2>&1 || return 1
+  # apt-cache exits 0 for a version that is not there.
+  local wanted=${pin[package]}=${pin[version]}
+  [[ -n $(apt-cache "${options[@]}" show "$wanted" 2>/dev/null) ]] || return 1
   retry "downloading ${pin[package]}" quietly in_dir "$dir/deb" \
-    apt-get "${options[@]}" download "${pin[package]}=${pin[version]}" || return 1
+    apt-get "${options[@]}" download "$wanted" || return 1
   local file
   file=$(echo "$dir"/deb/*.deb)
   check_sha256 "$file" "$digest" "${pin[package]} ${pin[version]}"

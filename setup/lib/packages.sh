@@ -73,7 +73,8 @@ install_packages() {
     sudo=(sudo)
     [[ -t 0 ]] || sudo=(sudo -n)
   fi
-  local by_hand="apt-get install --no-install-recommends ${missing[*]//|/ or }"
+  local by_hand="apt-get install --no-install-recommends" line
+  for line in "${missing[@]}"; do by_hand+=" $(first_known "$line" || echo "${line%%|*}")"; done
   [[ -z ${BAOZI_NO_INSTALL-} ]] ||
     die "system packages are missing, and BAOZI_NO_INSTALL is set" "As root: $by_hand"
   if [[ ${#sudo[@]} -gt 0 ]] && ! command -v sudo >/dev/null; then
@@ -92,7 +93,7 @@ install_packages() {
   retry "apt-get update" as_root apt-get update -qq "${patience[@]}" ||
     die "apt-get update failed" "Is there a network, and are the sources of /etc/apt right?"
 
-  local names=() line name
+  local names=() name
   for line in "${missing[@]}"; do
     name=$(first_known "$line") ||
       die "apt knows no package ${line//|/ or }" \
