@@ -30,7 +30,7 @@ struct DecodeLimits {
 };
 
 struct DecodeOptions {
-  DecodeLimits limits;
+  DecodeLimits limits = {};
   // A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size (by its DCT, at a fraction of the cost) as long as neither side
   // falls below this. 0: always full size.
   int side_min = 0;
