@@ -31,6 +31,10 @@ for part in "${parts[@]}"; do
     die "setup: unknown part $part" "Parts: build test bench fuzz format models"
 done
 
+make_cache
+exec 9>"$cache/.lock"
+flock -n 9 || { say "another setup is running; waiting for it" && flock 9; }
+
 install_packages "${parts[@]}"
 for part in "${parts[@]}"; do
   case $part in

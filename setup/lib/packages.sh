@@ -87,7 +87,6 @@ install_packages() {
   fi
 
   local log=$cache/apt.log
-  make_cache
   say "${#missing[@]} system packages are missing (setup/packages.txt says why each); asking apt"
   local patience=(-o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
   retry "apt-get update" as_root apt-get update -qq "${patience[@]}" ||

@@ -18,6 +18,9 @@ die() {
   exit 1
 }
 
+temporary=()
+trap 'rm -rf "${temporary[@]}"' EXIT
+
 # retry WHAT COMMAND…: up to four tries with growing pauses. The command's last output is kept in
 # $retry_log. A digest that does not match will not match the second time either: that one is
 # never retried.
@@ -26,13 +29,11 @@ retry() {
   local what=$1 pauses=(2 5 15) try=0 status
   shift
   retry_log=$(mktemp "${TMPDIR:-/tmp}/baozi-setup.XXXXXX")
+  temporary+=("$retry_log")
   while true; do
     status=0
     "$@" 2>&1 | tee "$retry_log" >&2 || status=$?
-    if [[ $status -eq 0 ]]; then
-      rm -f "$retry_log"
-      return 0
-    fi
+    [[ $status -ne 0 ]] || return 0
     if grep -qi 'do not match the hashes' "$retry_log"; then
       die "$what: the download's sha256 is not the pinned one" \
         "It was changed on its way or at its source. Nothing of it was kept."
@@ -51,7 +52,6 @@ retry() {
 # need_space MEGABYTES WHAT: stops before a download that cannot fit.
 need_space() {
   local free
-  make_cache
   free=$(df -Pm "$cache" | awk 'NR == 2 {print $4}')
   [[ ${free:-0} -ge $1 ]] || die "$2 needs $1 MB in $cache, and only $free MB are free"
 }
@@ -73,10 +73,7 @@ make_cache() {
 
 # fresh_dir PREFIX: a temporary folder inside the cache (so that a later mv is atomic), removed on
 # exit.
-temporary=()
-trap 'rm -rf "${temporary[@]}"' EXIT
 fresh_dir() {
-  make_cache
   new_dir=$(mktemp -d "$cache/$1.XXXXXX")
   temporary+=("$new_dir")
 }
