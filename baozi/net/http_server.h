@@ -43,7 +43,7 @@ struct HttpServerOptions {
 
   // A request header whose decimal value is an offset in the body to align at 64 bytes instead of the body's start: what
   // follows KServe's JSON part is then an aligned tensor in place. Empty: none. Static storage.
-  std::string_view body_offset_header;
+  std::string_view body_offset_header = {};
   Allocator* body_allocator = nullptr;  // null: the heap
 };
 
