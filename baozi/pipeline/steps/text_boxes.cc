@@ -86,7 +86,8 @@ std::optional<TextBox> box_of(const std::vector<cv::Point>& outline, const cv::M
   rectangle.points(grown.data());
   TextBox box{.corners = {}, .score = score};
   const auto scaled = [](float at, int from, int to) {
-    const double position = std::nearbyint(static_cast<double>(at) / from * to);
+    // To whole pixels of the map first: the reference grows polygons with integer corners.
+    const double position = std::nearbyint(std::nearbyint(static_cast<double>(at)) / from * to);
     return static_cast<float>(std::clamp(position, 0.0, to - 1.0));
   };
   for (std::size_t i = 0; i < 4; ++i) {

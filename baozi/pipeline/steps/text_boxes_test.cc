@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <simdjson.h>
 
 #include <cmath>
 #include <limits>
@@ -86,6 +87,44 @@ TEST(TextBoxes, TurnedTextKeepsItsAngle) {
   ASSERT_EQ(boxes.size(), 1u);
   const Point a = boxes[0].corners[0], b = boxes[0].corners[1];
   EXPECT_NEAR(std::atan2(b.y - a.y, b.x - a.x), 0.5, 0.05);
+}
+
+// A map of blobs, each: centre x, centre y, width, height, angle, probability.
+Tensor map_of_blobs(int height, int width, simdjson::dom::array blobs) {
+  Tensor map = empty_map(height, width);
+  for (const simdjson::dom::element blob : blobs) {
+    const auto number = [&](std::size_t i) { return double(blob.at(i)); };
+    const double cosine = std::cos(number(4)), sine = std::sin(number(4));
+    for (int i = 0; i < height * width; ++i) {
+      const double x = i % width - number(0), y = i / width - number(1);
+      if (std::abs(x * cosine + y * sine) > number(2) / 2 || std::abs(y * cosine - x * sine) > number(3) / 2) continue;
+      map.mutable_values<float>()[static_cast<std::size_t>(i)] = static_cast<float>(number(5));
+    }
+  }
+  return map;
+}
+
+TEST(TextBoxes, AgreeWithRapidocrWithinTwoPixelsOfTheMap) {
+  simdjson::dom::parser parser;
+  const simdjson::dom::element golden = parser.load(BAOZI_SOURCE_DIR "/testdata/golden/text_boxes.json");
+  std::size_t compared = 0;
+  for (const simdjson::dom::element one : simdjson::dom::array(golden["cases"])) {
+    const auto size = [&](const char* key) {
+      return Size{static_cast<int>(std::int64_t(one[key].at(0))), static_cast<int>(std::int64_t(one[key].at(1)))};
+    };
+    const auto boxes = text_boxes(map_of_blobs(size("map").height, size("map").width, one["blobs"]), size("source"));
+    const simdjson::dom::array expected = one["boxes"];
+    ASSERT_EQ(boxes.size(), expected.size()) << one;
+    const float tolerance = 2.0f * static_cast<float>(size("source").width) / static_cast<float>(size("map").width);
+    for (std::size_t b = 0; b < boxes.size(); ++b) {
+      for (std::size_t i = 0; i < 4; ++i) {
+        expect_near(boxes[b].corners[i], {static_cast<float>(double(expected.at(b).at(2 * i))),
+                                          static_cast<float>(double(expected.at(b).at(2 * i + 1)))}, tolerance);
+      }
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 30u);
 }
 
 TEST(TextBoxes, NoTextIsNoBox) { EXPECT_TRUE(text_boxes(empty_map(32, 32), {32, 32}).empty()); }
