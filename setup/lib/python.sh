@@ -20,14 +20,9 @@ python_environment() {
 
 pip_hint="Is there a network? The last lines above say more."
 
-# pip_in ENVIRONMENT ARGUMENT…: pip without its talk, and with a progress bar only where one can
-# be seen.
+# pip_in ENVIRONMENT COMMAND…: pip, of whose talk only the downloads with their sizes are kept.
 pip_in() {
-  local target=$1 bar=off
-  shift
-  [[ -t 2 ]] && bar=on
-  "$target/bin/python" -m pip --disable-pip-version-check --retries 3 "$1" \
-    --progress-bar "$bar" "${@:2}" |
+  "$1/bin/python" -m pip --disable-pip-version-check --retries 3 "$2" --progress-bar off "${@:3}" |
     { grep -vE '^(Looking in|Collecting|Installing|Saved|Successfully|  Using cached|$)' || true; }
 }
 
