@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstring>
@@ -177,6 +178,14 @@ bool read_bool_element(ondemand::value value, const ElementPlace& place) {
     default: break;
   }
   throw_bad_element(value, place, DType::kBool);
+}
+
+void check_bools(std::string_view input_name, DType dtype, const Bytes& data) {
+  if (dtype != DType::kBool) return;
+  if (std::ranges::any_of(data.span(), [](std::byte b) { return b > std::byte{1}; })) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("input '{}': BOOL takes bytes of 0 and 1", input_name));
+  }
 }
 
 void append_bytes_element(std::string& out, std::string_view text) {

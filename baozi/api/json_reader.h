@@ -149,6 +149,9 @@ decltype(auto) with_element_type(DType dtype, F&& f) {
   throw Error(Code::kInternal, "BYTES has no fixed element type");
 }
 
+// Bytes of a BOOL tensor other than 0 and 1 are no bools. Errors: kInvalidArgument.
+void check_bools(std::string_view input_name, DType dtype, const Bytes& data);
+
 // Appends one element in the form of a BYTES tensor: 4-byte little-endian length, then the text.
 void append_bytes_element(std::string& out, std::string_view text);
 

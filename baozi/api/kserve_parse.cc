@@ -211,10 +211,7 @@ class InferParser {
                           entry.name, data.size(), dtype_name(*entry.dtype),
                           to_string(*entry.shape), wanted));
     }
-    if (*entry.dtype == DType::kBool &&
-        std::ranges::any_of(data.span(), [](std::byte b) { return b > std::byte{1}; })) {
-      invalid(fmt::format("input '{}': BOOL takes bytes of 0 and 1", entry.name));
-    }
+    check_bools(entry.name, *entry.dtype, data);
   }
 
   void read_outputs(ondemand::value value) {

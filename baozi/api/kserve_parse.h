@@ -15,6 +15,7 @@
 
 #include "baozi/base/bytes.h"
 #include "baozi/base/clock.h"
+#include "baozi/engine/signature.h"
 #include "baozi/model/request.h"
 
 namespace baozi::api {
@@ -53,5 +54,11 @@ inline constexpr std::size_t kInputsMax = 1024;
 // Errors: kInvalidArgument that names the field and what is wrong with it; kUnimplemented for shared memory.
 KserveInfer parse_kserve_infer(const Bytes& body, std::optional<std::size_t> json_size,
                                std::size_t spare, Allocator& allocator = heap_allocator());
+
+// A request without JSON (Inference-Header-Content-Length: 0): the body is the only input's content. For BYTES it is one
+// element; for other types the signature's free dimension follows from the size. Outputs are binary by default.
+// Errors: kInvalidArgument when the model has several inputs or the size does not fit.
+KserveInfer raw_kserve_infer(const Bytes& body, const engine::Signature& signature,
+                             Allocator& allocator = heap_allocator());
 
 }  // namespace baozi::api

@@ -1,0 +1,406 @@
+#include "baozi/api/http_api.h"
+
+#include <fmt/format.h>
+#include <prometheus/gauge.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+
+#include "baozi/api/json_writer.h"
+#include "baozi/api/kserve_format.h"
+#include "baozi/api/kserve_metadata.h"
+#include "baozi/api/kserve_parse.h"
+#include "baozi/api/tfserving_format.h"
+#include "baozi/api/tfserving_parse.h"
+#include "baozi/base/log.h"
+#include "baozi/base/metrics.h"
+#include "baozi/coro/sleep.h"
+#include "baozi/coro/this_task.h"
+#include "baozi/coro/with_deadline.h"
+
+namespace baozi::api {
+namespace {
+
+// Smaller bodies are parsed where they came in: a hop costs more.
+constexpr std::size_t kInlineBytesMax = 64 << 10;
+constexpr double kTraceSecondsMax = 60;
+constexpr std::uint64_t kTimeoutMsMax = 86'400'000;
+
+net::HttpResponse json_response(std::string body, int status = 200) {
+  net::HttpResponse response;
+  response.status = status;
+  response.body = std::move(body);
+  return response;
+}
+
+net::HttpResponse text_response(std::string_view content_type, std::string body) {
+  net::HttpResponse response = json_response(std::move(body));
+  response.content_type = content_type;
+  return response;
+}
+
+net::HttpResponse error_answer(Code code, std::string_view message) {
+  net::HttpResponse response = json_response(format_error(message), http_status(code));
+  if (code == Code::kResourceExhausted || code == Code::kUnavailable) {
+    response.headers.push_back({"Retry-After", "1"});
+  }
+  return response;
+}
+
+net::HttpResponse hello(std::string_view version) {
+  return text_response("text/plain; charset=utf-8",
+                       fmt::format("baozi {}: an inference server for KServe v2 and TensorFlow Serving clients.\n\n"
+                                   "What there is:\n  {}\n",
+                                   version, [] {
+                                     std::string lines(route_list());
+                                     for (std::size_t at = lines.find(", "); at != std::string::npos;
+                                          at = lines.find(", ", at)) {
+                                       lines.replace(at, 2, "\n  ");
+                                     }
+                                     return lines;
+                                   }()));
+}
+
+bool is_tfserving(Verb verb) {
+  return verb == Verb::kTfPredict || verb == Verb::kTfClassify || verb == Verb::kTfRegress;
+}
+
+// The header's number; nothing when there is no such header. Errors: kInvalidArgument.
+std::optional<std::uint64_t> number_header(const net::HttpRequest& request, std::string_view name) {
+  const net::HttpHeader* header = request.headers.find(name);
+  if (header == nullptr) return std::nullopt;
+  std::uint64_t number = 0;
+  const char* end = header->value.data() + header->value.size();
+  const std::from_chars_result read = std::from_chars(header->value.data(), end, number);
+  if (read.ec != std::errc() || read.ptr != end) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("the header {} must be a whole number, it is '{}'", name, header->value));
+  }
+  return number;
+}
+
+void check_encoding(const net::HttpRequest& request) {
+  const std::string_view encoding = request.headers.get("Content-Encoding");
+  if (encoding.empty() || encoding == "identity") return;
+  throw Error(Code::kUnimplemented,
+              fmt::format("Content-Encoding '{}' is not read; send the body as it is", encoding));
+}
+
+// [{"stage":"parse","start_us":12,"end_us":15,"thread":1},…]
+std::string timeline_json(const RequestTrace& trace) {
+  const auto micros = [&trace](Time time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time - trace.start()).count();
+  };
+  std::string out = "[";
+  for (const RequestTrace::Stage& stage : trace.stages()) {
+    if (out.size() > 1) out += ',';
+    out += R"({"stage":)";
+    append_json_text(out, stage.name);
+    out += fmt::format(R"(,"start_us":{},"end_us":{},"thread":{}}})", micros(stage.start), micros(stage.end),
+                       stage.thread);
+  }
+  out += ']';
+  return out;
+}
+
+std::size_t bytes_of(const model::InferResponse& response) {
+  std::size_t bytes = 0;
+  for (const NamedTensor& output : response.outputs) bytes += output.tensor.data().size();
+  return bytes;
+}
+
+double trace_seconds(std::string_view query) {
+  constexpr std::string_view kKey = "seconds=";
+  const std::size_t at = query.find(kKey);
+  if (at == std::string_view::npos) return 1;
+  std::string_view text = query.substr(at + kKey.size());
+  text = text.substr(0, text.find('&'));
+  double seconds = 0;
+  const std::from_chars_result read = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size() || !(seconds > 0) ||
+      seconds > kTraceSecondsMax) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("'seconds' must be a number above 0 and up to {}", kTraceSecondsMax));
+  }
+  return seconds;
+}
+
+// Counts a request as in flight.
+class InFlight {
+ public:
+  explicit InFlight(prometheus::Gauge& gauge) : gauge_(gauge) { gauge_.Increment(); }
+  ~InFlight() { gauge_.Decrement(); }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+
+ private:
+  prometheus::Gauge& gauge_;
+};
+
+}  // namespace
+
+// One inference on its way through. Lives in infer()'s frame.
+struct HttpApi::Call {
+  std::shared_ptr<model::Servable> servable;
+  ModelMetrics* metrics = nullptr;
+  model::InferRequest request;
+  OutputWishes wishes;           // KServe
+  bool rows = false;             // TensorFlow Serving, as the next one
+  std::size_t row_count = 0;
+  Time deadline = kNever;
+  bool timeline = false;
+  Code code = Code::kOk;
+  net::HttpResponse response;
+};
+
+HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
+    : repository_(repository),
+      options_(std::move(options)),
+      in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")) {}
+
+HttpApi::~HttpApi() = default;
+
+Task<net::HttpResponse> HttpApi::handle(net::HttpRequest request) {
+  std::string decoded;
+  try {
+    const Route route = find_route(request.method, request.path(), decoded);
+    switch (route.verb) {
+      case Verb::kKserveInfer:
+      case Verb::kTfPredict:
+      case Verb::kTfClassify:
+      case Verb::kTfRegress: {
+        net::HttpResponse answer = co_await infer(std::move(request), route);
+        co_return answer;
+      }
+      case Verb::kTrace: {
+        net::HttpResponse answer = co_await record_trace(std::move(request));
+        co_return answer;
+      }
+      case Verb::kRepositoryLoad:
+      case Verb::kRepositoryUnload: {
+        net::HttpResponse answer = co_await control(route);
+        co_return answer;
+      }
+      default: co_return describe(request, route);
+    }
+  } catch (const Error& error) {
+    co_return error_answer(error.code(), error.message());
+  }
+}
+
+Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route) {
+  const InFlight in_flight(in_flight_);
+  RequestTrace* const trace = request.trace;
+  const Time start = trace != nullptr ? trace->start() : Clock::now();
+  Call call;
+  try {
+    co_await run(std::move(request), route, call);
+  } catch (const Error& error) {
+    call.code = error.code();
+    call.response = error_answer(error.code(), error.message());
+    if (http_status(error.code()) >= 500 && error.code() != Code::kUnavailable) {
+      log().warn("{}: {}", route.model, error.describe());
+    }
+  }
+  RequestMetrics& metrics = is_tfserving(route.verb) ? tfserving_metrics_ : kserve_metrics_;
+  ModelMetrics& mine = call.metrics != nullptr ? *call.metrics : metrics.of("");
+  mine.answered(call.code, Clock::now() - start);
+  if (trace != nullptr) mine.stages(*trace);
+  co_return std::move(call.response);
+}
+
+Task<void> HttpApi::run(net::HttpRequest request, Route route, Call& call) {
+  if (!route.label.empty()) {
+    throw Error(Code::kNotFound, fmt::format("version labels are not kept; ask for a version of '{}' by number",
+                                             route.model));
+  }
+  call.servable = repository_.find(route.model, route.version);
+  call.metrics = &(is_tfserving(route.verb) ? tfserving_metrics_ : kserve_metrics_).of(call.servable->name());
+  if (const std::optional<model::Refusal> refusal = call.servable->refusal()) {
+    call.code = Code::kResourceExhausted;
+    call.response = json_response(format_error(refusal->reason), http_status(call.code));
+    call.response.headers.push_back({"Retry-After", std::to_string(refusal->retry_after_s)});
+    co_return;
+  }
+  const bool moves = options_.cpu != nullptr;
+  if (moves && request.body.size() > kInlineBytesMax) co_await switch_to(*options_.cpu);
+  parse(request, route, call);
+  Task<model::InferResponse> task = call.servable->infer(std::move(call.request));
+  if (call.deadline != kNever) task = with_deadline(std::move(task), call.deadline);
+  model::InferResponse response = co_await std::move(task);
+  if (moves && bytes_of(response) > kInlineBytesMax) co_await switch_to(*options_.cpu);
+  format(request, route, call, std::move(response));
+}
+
+void HttpApi::parse(const net::HttpRequest& request, const Route& route, Call& call) const {
+  const StageScope stage(request.trace, "parse");
+  check_encoding(request);
+  Allocator& allocator = options_.allocator != nullptr ? *options_.allocator : heap_allocator();
+  Duration timeout{};
+  if (route.verb == Verb::kKserveInfer) {
+    const std::optional<std::uint64_t> json_size = number_header(request, kBinaryHeader);
+    KserveInfer kserve =
+        json_size == 0u ? raw_kserve_infer(request.body, call.servable->signature(), allocator)
+                        : parse_kserve_infer(request.body, json_size, net::HttpRequest::kBodyPadding, allocator);
+    call.request = std::move(kserve.request);
+    call.wishes = std::move(kserve.wishes);
+    call.timeline = kserve.timeline;
+    timeout = kserve.timeout;
+  } else {
+    const auto read = route.verb == Verb::kTfPredict ? parse_tf_predict : parse_tf_examples;
+    TfPredict predict = read(request.body, net::HttpRequest::kBodyPadding, call.servable->signature());
+    call.request = std::move(predict.request);
+    call.rows = predict.rows;
+    call.row_count = predict.row_count;
+  }
+  call.request.model = call.servable->name();
+  call.request.version = call.servable->version();
+  if (request.headers.get(kTimelineHeader) == "1") call.timeline = true;
+  if (const std::optional<std::uint64_t> ms = number_header(request, kTimeoutHeader); ms && *ms > 0) {
+    const Duration header_timeout = std::chrono::milliseconds(std::min(*ms, kTimeoutMsMax));
+    timeout = timeout == Duration{} ? header_timeout : std::min(timeout, header_timeout);
+  }
+  if (timeout != Duration{}) {
+    call.deadline = (request.trace != nullptr ? request.trace->start() : Clock::now()) + timeout;
+  }
+}
+
+void HttpApi::format(const net::HttpRequest& request, const Route& route, Call& call,
+                     model::InferResponse response) const {
+  std::string timeline;
+  if (call.timeline && request.trace != nullptr) timeline = timeline_json(*request.trace);
+  const StageScope stage(request.trace, "format");
+  net::HttpResponse& answer = call.response;
+  if (route.verb == Verb::kKserveInfer) {
+    if (!timeline.empty()) response.parameters["timeline"] = std::move(timeline);
+    const ClassNames classes{&call.servable->labels(), call.servable->signature().batchable()};
+    KserveReply reply = format_kserve_infer(response, call.wishes, classes);
+    if (!reply.tensors.empty()) {
+      answer.headers.push_back({kBinaryHeader, std::to_string(reply.json.size())});
+      answer.content_type = "application/octet-stream";
+      answer.segments = std::move(reply.tensors);
+    }
+    answer.body = std::move(reply.json);
+    return;
+  }
+  if (!timeline.empty()) answer.headers.push_back({kTimelineHeader, std::move(timeline)});
+  if (route.verb == Verb::kTfClassify) {
+    answer.body = format_tf_classify(response, call.row_count, call.servable->labels());
+  } else if (route.verb == Verb::kTfRegress) {
+    answer.body = format_tf_regress(response, call.row_count);
+  } else {
+    answer.body = call.rows ? format_tf_predictions(response, call.row_count) : format_tf_outputs(response);
+  }
+}
+
+Task<net::HttpResponse> HttpApi::record_trace(net::HttpRequest request) {
+  const double seconds = trace_seconds(request.query());
+  if (recording_.exchange(true)) {
+    throw Error(Code::kResourceExhausted, "a trace is being recorded already; ask again when it is done");
+  }
+  const struct Done {
+    std::atomic<bool>& flag;
+    ~Done() { flag.store(false); }
+  } done{recording_};
+  const trace::Recording recording;
+  co_await sleep_for(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)));
+  if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
+  co_return json_response(trace::to_chrome_json(recording.events()));
+}
+
+Task<net::HttpResponse> HttpApi::control(Route route) {
+  if (options_.control == nullptr) {
+    throw Error(Code::kUnimplemented, "this server loads its models at start only");
+  }
+  std::string name(route.model);
+  if (route.verb == Verb::kRepositoryLoad) {
+    co_await options_.control->load(std::move(name));
+  } else {
+    co_await options_.control->unload(std::move(name));
+  }
+  co_return json_response("{}");
+}
+
+net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route& route) const {
+  const bool serving = !draining_.load(std::memory_order_relaxed);
+  switch (route.verb) {
+    case Verb::kHello: return hello(options_.server_version);
+    case Verb::kHealth: return health();
+    case Verb::kMetrics: return text_response("text/plain; version=0.0.4; charset=utf-8", metrics::render());
+    case Verb::kServerMetadata: return json_response(format_server_metadata(options_.server_version));
+    case Verb::kLive: return json_response(format_flag("live", true));
+    case Verb::kReady: {
+      const bool ready = serving && repository_.ready();
+      return json_response(format_flag("ready", ready), ready ? 200 : 503);
+    }
+    case Verb::kModelReady: {
+      bool ready = false;
+      bool known = false;
+      for (const model::VersionStatus& status : repository_.versions(route.model)) {
+        if (!route.version.empty() && route.version != status.version) continue;
+        known = true;
+        ready = ready || status.state == model::State::kReady;
+      }
+      if (!known) (void)repository_.find(route.model, route.version);  // says which versions there are
+      return json_response(format_model_ready(route.model, ready && serving), ready && serving ? 200 : 503);
+    }
+    case Verb::kModelMetadata: {
+      const std::shared_ptr<model::Servable> servable = repository_.find(route.model, route.version);
+      return json_response(format_model_metadata(*servable, repository_.versions(route.model)));
+    }
+    case Verb::kModelConfig:
+      return json_response(format_model_config(*repository_.find(route.model, route.version)));
+    case Verb::kModelStatistics:
+    case Verb::kAllStatistics: return statistics(route);
+    case Verb::kRepositoryIndex:
+      return json_response(
+          format_repository_index(repository_.index(), parse_index_ready_only(request.body.text())));
+    case Verb::kTfStatus: {
+      std::vector<model::VersionStatus> versions = repository_.versions(route.model);
+      if (!route.version.empty()) {
+        std::erase_if(versions, [&](const auto& status) { return status.version != route.version; });
+      }
+      if (versions.empty() || !route.label.empty()) {
+        throw Error(Code::kNotFound, fmt::format("model '{}' has no such version", route.model));
+      }
+      return json_response(format_tf_status(versions));
+    }
+    case Verb::kTfMetadata: return json_response(format_tf_metadata(*repository_.find(route.model, route.version)));
+    case Verb::kMethodNotAllowed: {
+      net::HttpResponse response = json_response(
+          format_error(fmt::format("{} is answered to {} only", request.path(), route.allow)), 405);
+      response.headers.push_back({"Allow", std::string(route.allow)});
+      return response;
+    }
+    default:
+      return json_response(
+          format_error(fmt::format("there is no '{}'; there are: {}", request.path(), route_list())), 404);
+  }
+}
+
+net::HttpResponse HttpApi::health() const {
+  const bool ready = repository_.ready();
+  const bool draining = draining_.load(std::memory_order_relaxed);
+  std::string body = fmt::format(R"({{"status":"{}","models":)",
+                                 draining ? "draining" : ready ? "ready" : "starting");
+  body += format_repository_index(repository_.index(), false);
+  body += '}';
+  return json_response(std::move(body), ready && !draining ? 200 : 503);
+}
+
+net::HttpResponse HttpApi::statistics(const Route& route) const {
+  std::vector<ModelStatistics> models;
+  const auto versions = route.model.empty() ? repository_.index() : repository_.versions(route.model);
+  for (const model::VersionStatus& status : versions) {
+    if (status.state != model::State::kReady) continue;
+    if (!route.version.empty() && route.version != status.version) continue;
+    models.push_back({status.name, status.version, repository_.find(status.name, status.version)->statistics()});
+  }
+  if (models.empty() && !route.model.empty()) (void)repository_.find(route.model, route.version);  // says why
+  return json_response(format_statistics(models));
+}
+
+}  // namespace baozi::api

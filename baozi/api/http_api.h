@@ -1,0 +1,71 @@
+// HttpApi: answers HTTP requests in KServe v2's and TensorFlow Serving's REST protocols, and the server's own pages.
+//
+// Thread safety: all methods. `repository`, and what the options point at, outlive it.
+//
+//   api::HttpApi api(repository, {.server_version = "0.1.0", .cpu = &pool});
+//   net::HttpServer server(io, {.port = 8000, .body_offset_header = api::kBinaryHeader}, api);
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "baozi/api/model_control.h"
+#include "baozi/api/request_metrics.h"
+#include "baozi/api/routes.h"
+#include "baozi/base/bytes.h"
+#include "baozi/coro/executor.h"
+#include "baozi/model/servable.h"
+#include "baozi/net/http.h"
+
+namespace baozi::api {
+
+// Request and response header: how many bytes of the body are JSON, before binary tensors.
+inline constexpr std::string_view kBinaryHeader = "Inference-Header-Content-Length";
+// Request headers of ours: a deadline, and the wish to see the stages ("1").
+inline constexpr std::string_view kTimeoutHeader = "x-request-timeout-ms";
+inline constexpr std::string_view kTimelineHeader = "x-baozi-timeline";
+
+struct HttpApiOptions {
+  std::string server_version;
+  Executor* cpu = nullptr;          // where large bodies are parsed and formatted; null: where the request came in
+  ModelControl* control = nullptr;  // null: loading and unloading are answered with 501
+  Allocator* allocator = nullptr;   // of the inputs' memory; null: the heap
+};
+
+class HttpApi final : public net::HttpHandler {
+ public:
+  HttpApi(model::Repository& repository, HttpApiOptions options);
+  ~HttpApi() override;
+
+  // Never throws an Error: each is answered in the protocol's shape.
+  Task<net::HttpResponse> handle(net::HttpRequest request) override;
+
+  // From now on health says "draining", with 503.
+  void set_draining() noexcept { draining_.store(true, std::memory_order_relaxed); }
+
+ private:
+  struct Call;
+
+  Task<net::HttpResponse> infer(net::HttpRequest request, Route route);
+  Task<void> run(net::HttpRequest request, Route route, Call& call);
+  Task<net::HttpResponse> record_trace(net::HttpRequest request);
+  Task<net::HttpResponse> control(Route route);
+  net::HttpResponse describe(const net::HttpRequest& request, const Route& route) const;
+  net::HttpResponse health() const;
+  net::HttpResponse statistics(const Route& route) const;
+  void parse(const net::HttpRequest& request, const Route& route, Call& call) const;
+  void format(const net::HttpRequest& request, const Route& route, Call& call,
+              model::InferResponse response) const;
+
+  model::Repository& repository_;
+  const HttpApiOptions options_;
+  RequestMetrics kserve_metrics_{"kserve"};
+  RequestMetrics tfserving_metrics_{"tfserving"};
+  prometheus::Gauge& in_flight_;
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> recording_{false};  // one trace at a time
+};
+
+}  // namespace baozi::api
