@@ -57,7 +57,7 @@ std::size_t pixel_count(Size size) {
 
 struct TurboJpeg {
   struct Close {
-    void operator()(void* handle) const { tjDestroy(handle); }
+    void operator()(void* opened) const { tjDestroy(opened); }
   };
   std::unique_ptr<void, Close> handle{tjInitDecompress()};
   Size size;
@@ -122,7 +122,7 @@ Image decode_jpeg(File file, const DecodeOptions& options, Allocator& allocator)
 
 struct Spng {
   struct Close {
-    void operator()(spng_ctx* context) const { spng_ctx_free(context); }
+    void operator()(spng_ctx* opened) const { spng_ctx_free(opened); }
   };
   std::unique_ptr<spng_ctx, Close> context{spng_ctx_new(0)};
   spng_ihdr header{};
