@@ -10,6 +10,7 @@
 #include "baozi/coro/executor.h"
 #include "baozi/coro/inbox.h"
 #include "baozi/coro/parker.h"
+#include "baozi/coro/post_gate.h"
 
 namespace baozi {
 
@@ -17,8 +18,10 @@ namespace baozi {
 class WorkLoop : public Executor {
  public:
   explicit WorkLoop(std::string name) : name_(std::move(name)) {}
+  ~WorkLoop() override { gate_.wait_until_empty(); }
 
   void post(Work& work) noexcept override {
+    const PostGate::Scope inside(gate_);
     inbox_.push(work);
     if (sleeping_.load(std::memory_order_seq_cst)) wake();
   }
@@ -36,6 +39,7 @@ class WorkLoop : public Executor {
   }
 
   const std::string name_;
+  PostGate gate_;
   Inbox inbox_;
   Work* pending_ = nullptr;  // taken from the inbox, oldest first; the running thread's
   std::atomic<bool> sleeping_{false};

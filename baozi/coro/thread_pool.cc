@@ -53,6 +53,7 @@ ThreadPool::~ThreadPool() {
   stopping_.store(true, std::memory_order_seq_cst);
   for (auto& worker : workers_) worker->parker.wake();
   for (auto& worker : workers_) worker->thread.join();
+  gate_.wait_until_empty();
 }
 
 ThreadPool::Worker* ThreadPool::this_worker() const noexcept {
@@ -63,11 +64,17 @@ ThreadPool::Worker* ThreadPool::this_worker() const noexcept {
 void ThreadPool::post(Work& work) noexcept {
   Worker* worker = this_worker();
   if (worker == nullptr || !worker->ring.push(work)) {
-    inbox_.push(work);
-  } else {
-    // Orders the push before the look at who sleeps; the sleeper does the reverse.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    post_from_outside(work);
+    return;
   }
+  // Orders the push before the look at who sleeps; the sleeper does the reverse.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (sleeping_.load(std::memory_order_seq_cst) != 0) wake_one();
+}
+
+void ThreadPool::post_from_outside(Work& work) noexcept {
+  const PostGate::Scope inside(gate_);
+  inbox_.push(work);
   if (sleeping_.load(std::memory_order_seq_cst) != 0) wake_one();
 }
 

@@ -16,6 +16,7 @@
 #include "baozi/coro/executor.h"
 #include "baozi/coro/inbox.h"
 #include "baozi/coro/parker.h"
+#include "baozi/coro/post_gate.h"
 
 namespace baozi {
 
@@ -65,6 +66,7 @@ class ThreadPool final : public Executor {
   Work* steal(const Worker& self) noexcept;
   bool sleep(Worker& self) noexcept;  // false when the pool stops
   bool anything_queued() const noexcept;
+  void post_from_outside(Work& work) noexcept;
   void wake_one() noexcept;
   Worker* this_worker() const noexcept;
 
@@ -73,6 +75,7 @@ class ThreadPool final : public Executor {
   std::atomic<std::uint64_t> sleeping_{0};        // a bit a worker
   std::atomic<bool> stopping_{false};
   alignas(64) Inbox inbox_;
+  PostGate gate_;  // for posts from outside
   std::mutex backlog_mutex_;
   Work* backlog_ = nullptr;  // guarded by backlog_mutex_: taken from the inbox, oldest first
   std::atomic<bool> has_backlog_{false};

@@ -36,11 +36,12 @@ struct AsioExecutor::WakeAllocator {
 AsioExecutor::AsioExecutor(std::string name)
     : name_(std::move(name)), io_(1), guard_(boost::asio::make_work_guard(io_)) {}
 
-AsioExecutor::~AsioExecutor() = default;
+AsioExecutor::~AsioExecutor() { gate_.wait_until_empty(); }
 
 AsioExecutor* AsioExecutor::current() noexcept { return tl_current; }
 
 void AsioExecutor::post(Work& work) noexcept {
+  const PostGate::Scope inside(gate_);
   inbox_.push(work);
   if (sleeping_.load(std::memory_order_seq_cst)) wake();
 }

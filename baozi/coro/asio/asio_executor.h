@@ -21,6 +21,7 @@
 
 #include "baozi/coro/executor.h"
 #include "baozi/coro/inbox.h"
+#include "baozi/coro/post_gate.h"
 
 namespace baozi {
 
@@ -56,6 +57,7 @@ class AsioExecutor : public Executor {
   const std::string name_;
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_;
+  PostGate gate_;
   Inbox inbox_;
   Work* pending_ = nullptr;  // taken from the inbox, oldest first; the running thread's
   mutable unsigned yields_ = 0;
