@@ -13,12 +13,12 @@ struct TensorSpec {
   std::string name;
   DType dtype = DType::kFp32;
   Shape shape;                         // -1 stands for any size
-  std::vector<std::string> dim_names;  // as in the model ("batch", "sequence"), "" where it has none; may be empty
+  std::vector<std::string> dim_names = {};  // as in the model ("batch", "sequence"), "" where it has none; may be empty
 };
 
 struct Signature {
-  std::vector<TensorSpec> inputs;
-  std::vector<TensorSpec> outputs;
+  std::vector<TensorSpec> inputs = {};
+  std::vector<TensorSpec> outputs = {};
 
   // Index by name, or -1.
   int input_index(std::string_view name) const noexcept;
