@@ -20,6 +20,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # TSan does not model fences; ours order a flag against a queue and publish no data.
   target_compile_options(baozi_flags INTERFACE -Wno-tsan)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # libstdc++ 12's own std::stable_sort calls what it marks as deprecated.
+  target_compile_options(baozi_flags INTERFACE -Wno-deprecated-declarations)
+endif()
 target_compile_features(baozi_flags INTERFACE cxx_std_20)
 target_link_libraries(baozi_flags INTERFACE Threads::Threads)
 
