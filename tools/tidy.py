@@ -17,7 +17,7 @@ LINES_MAX = {".cc": 600, ".h": 300}
 FUNCTION_LINES_MAX = 70
 CODE = {".h", ".cc", ".py", ".sh", ".cmake"}
 TEXT = CODE | {".md", ".txt", ".json", ".yaml", ".yml", ".html", ""}
-SKIPPED_FOLDERS = {".git", ".cache", "build", "__pycache__", "testdata", ".vscode", ".idea"}
+SKIPPED_FOLDERS = {"build", "__pycache__", "testdata"}
 # Engines' own headers stay in their own folders, so that a process pays only for the engine it
 # opens.
 ENGINE_HEADERS = {
@@ -40,7 +40,9 @@ REGISTRY_HOST = re.compile("|".join(
 
 def sources(root):
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(f for f in folders if f not in SKIPPED_FOLDERS)
+        folders[:] = sorted(
+            f for f in folders
+            if f not in SKIPPED_FOLDERS and (f == ".ci" or not f.startswith(".")))
         for name in sorted(names):
             path = Path(folder, name)
             if path.suffix in TEXT and not path.is_symlink():
