@@ -157,7 +157,7 @@ TEST(Wordpiece, RefusesMalformedTokenizerJson) {
       "{",
       json.substr(0, json.size() / 2),
       replaced(json, "\"[CLS]\": 2", "\"[OTHER]\": 2").replace(json.find("\"content\": \"[CLS]\""), 18,
-                                                               "\"content\": \"[XXX]\""),
+                                                               "\"content\": \"[NONE]\""),
       replaced(json, "\"[PAD]\": 0", "\"[PAD]\": -1"),
       replaced(json, "\"[PAD]\": 0", "\"[PAD]\": \"0\""),
       replaced(json, "\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": -1"),
