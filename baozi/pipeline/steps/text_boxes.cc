@@ -61,7 +61,7 @@ float mean_inside(const cv::Mat& map, const cv::RotatedRect& rectangle) {
 
 // Clockwise from the top left: the two leftmost by height, then the two rightmost.
 std::array<Point, 4> clockwise(std::array<Point, 4> corners) {
-  std::stable_sort(corners.begin(), corners.end(), [](Point a, Point b) { return a.x < b.x; });
+  std::sort(corners.begin(), corners.end(), [](Point a, Point b) { return std::pair(a.x, a.y) < std::pair(b.x, b.y); });
   if (corners[1].y < corners[0].y) std::swap(corners[0], corners[1]);
   if (corners[3].y < corners[2].y) std::swap(corners[2], corners[3]);
   return {corners[0], corners[2], corners[3], corners[1]};
@@ -123,7 +123,7 @@ std::vector<TextBox> text_boxes(const Tensor& map, Size source, const TextBoxOpt
 
 void sort_in_reading_order(std::span<TextBox> boxes) {
   const auto top_left = [&](std::size_t i) { return boxes[i].corners[0]; };
-  std::stable_sort(boxes.begin(), boxes.end(), [](const TextBox& a, const TextBox& b) {
+  std::sort(boxes.begin(), boxes.end(), [](const TextBox& a, const TextBox& b) {
     return std::pair(a.corners[0].y, a.corners[0].x) < std::pair(b.corners[0].y, b.corners[0].x);
   });
   // "In one row" is not transitive, so that no comparison could sort by it: insertion, as the reference does.

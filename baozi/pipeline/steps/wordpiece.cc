@@ -123,8 +123,8 @@ Wordpiece::Wordpiece(Vocabulary pieces, std::vector<Added> added, WordpieceOptio
     piece_bytes_max_ = std::max(piece_bytes_max_, piece.size());
     if (piece.starts_with(options_.continuation)) continuations_.emplace(piece.substr(options_.continuation.size()), id);
   }
-  std::stable_sort(added_.begin(), added_.end(),
-                   [](const Added& a, const Added& b) { return a.first.size() > b.first.size(); });
+  std::sort(added_.begin(), added_.end(),
+            [](const Added& a, const Added& b) { return a.first.size() > b.first.size(); });
   unknown_id_ = id_of_special(options_.unknown);
   begin_id_ = id_of_special(options_.begin);
   end_id_ = id_of_special(options_.end);
