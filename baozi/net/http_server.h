@@ -1,9 +1,8 @@
 // HttpServer: HTTP/1.1 (and 1.0) over TCP on one Asio loop. Keep-alive, pipelining-safe, chunked and counted bodies, limits
 // on everything a client sends, time-outs for slow clients, graceful drain.
 //
-// Thread safety: construction, run() and drain() on the thread of the I/O executor or before it runs; port() from anywhere.
+// Thread safety: run() and drain() from any task; stats() on the I/O thread; port() from anywhere.
 //
-//   AsioExecutor io;
 //   net::HttpServer server(io, {.port = 8000}, handler);   // bound and listening from here on
 //   nursery.spawn(server.run());                           // ends after drain()
 //   co_await server.drain(Clock::now() + 30s);
@@ -39,6 +38,7 @@ struct HttpServerOptions {
   Duration head_timeout = std::chrono::seconds(10);   // from the first byte of a request to the end of its head: 408
   Duration stall_timeout = std::chrono::seconds(30);  // no byte of a body, or of an answer, moved: 408, or closed
   Duration idle_timeout = std::chrono::seconds(60);   // between requests: closed
+  Duration linger_timeout = std::chrono::seconds(2);  // how long a closing connection's input is still read and dropped
   Duration watch_after = std::chrono::milliseconds(20);  // requests in flight for longer are watched for a disconnect
 
   // A request header whose decimal value is an offset in the body to align at 64 bytes instead of the body's start: what

@@ -255,7 +255,7 @@ RequestParser::Status RequestParser::next() {
 }
 
 bool RequestParser::take_expectation() noexcept {
-  const bool waits = expects_continue_ && in_body() && body_size_ == 0;
+  const bool waits = waits_for_continue();
   if (waits) expects_continue_ = false;
   return waits;
 }

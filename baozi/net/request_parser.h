@@ -63,6 +63,7 @@ class RequestParser {
   bool in_body() const noexcept { return stage_ == Stage::kCounted || stage_ == Stage::kChunked; }
   // Whether the client waits for `100 Continue` before it sends the body; true at most once for a message.
   bool take_expectation() noexcept;
+  bool waits_for_continue() const noexcept { return expects_continue_ && in_body() && body_size_ == 0; }
 
  private:
   enum class Stage : std::uint8_t { kHead, kCounted, kChunked, kReady, kRefused };
