@@ -8,8 +8,8 @@
 //   nursery.spawn(fetch(b));
 //   co_await nursery.join();
 //
-// If an exception can leave the frame between spawn and join, stop and join first: the destructor asserts that the nursery
-// was joined. `with_nursery` does that for you.
+// The destructor asserts that the nursery was joined, so nothing may throw between the first spawn and join(). What may
+// throw belongs into a child: spawn one that gets a pointer to the nursery and spawns the others.
 //
 // Thread safety: spawn and stop from any thread while not yet joined; join from one task. May be used again after join.
 #pragma once
