@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <cstdlib>
 #include <optional>
 
 #include "baozi/api/json_writer.h"
@@ -85,7 +83,7 @@ std::optional<std::uint64_t> number_header(const net::HttpRequest& request, std:
 void check_encoding(const net::HttpRequest& request) {
   const std::string_view encoding = request.headers.get("Content-Encoding");
   if (encoding.empty() || encoding == "identity") return;
-  throw Error(Code::kUnimplemented,
+  throw Error(Code::kInvalidArgument,
               fmt::format("Content-Encoding '{}' is not read; send the body as it is", encoding));
 }
 
@@ -201,7 +199,7 @@ Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route) {
   } catch (const Error& error) {
     call.code = error.code();
     call.response = error_answer(error.code(), error.message());
-    if (http_status(error.code()) >= 500 && error.code() != Code::kUnavailable) {
+    if (http_status(error.code()) == 500) {  // no caller's mistake, nor a full or slow server
       log().warn("{}: {}", route.model, error.describe());
     }
   }

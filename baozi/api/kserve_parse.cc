@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "baozi/api/json_reader.h"
@@ -129,10 +128,9 @@ class InferParser {
       if (key == "binary_data_size") {
         entry.binary_size = take_uint(field.value(), "'binary_data_size'");
       } else if (key.starts_with("shared_memory_")) {
-        throw Error(Code::kUnimplemented,
-                    fmt::format("input '{}' is in shared memory, which this server does not map; "
-                                "send it in the body",
-                                entry.name));
+        invalid(fmt::format("input '{}' is in shared memory, which this server does not map; send it "
+                            "in the body",
+                            entry.name));
       }
     }
   }
@@ -257,9 +255,8 @@ class InferParser {
         const std::uint64_t classes = take_uint(field.value(), "'classification'");
         wish.classes = static_cast<std::uint32_t>(std::min<std::uint64_t>(classes, 1u << 30));
       } else if (key.starts_with("shared_memory_")) {
-        throw Error(Code::kUnimplemented,
-                    "an output is wanted in shared memory, which this server does not map; "
-                    "leave it out to get the output in the body");
+        invalid("an output is wanted in shared memory, which this server does not map; leave that "
+                "parameter out to get the output in the body");
       }
     }
   }

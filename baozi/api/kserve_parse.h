@@ -51,7 +51,7 @@ inline constexpr std::size_t kInputsMax = 1024;
 // `json_size`: the header Inference-Header-Content-Length; without it the whole body is JSON. `spare`: readable bytes
 // behind the body; from 64 on nothing is copied before it is parsed. Binary inputs share the body's memory where they
 // are aligned for their type; other inputs get theirs from `allocator`.
-// Errors: kInvalidArgument that names the field and what is wrong with it; kUnimplemented for shared memory.
+// Errors: kInvalidArgument that names the field and what is wrong with it.
 KserveInfer parse_kserve_infer(const Bytes& body, std::optional<std::size_t> json_size,
                                std::size_t spare, Allocator& allocator = heap_allocator());
 
