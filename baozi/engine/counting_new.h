@@ -1,5 +1,5 @@
 // Counts calls of operator new in a test binary. Include it in exactly one source file of the binary: it replaces the
-// global operators, also for the shared objects that the binary opens.
+// global operators (all forms of the standard library end in these), also for the shared objects that the binary opens.
 //
 // Thread safety: the counter is atomic.
 //
@@ -35,6 +35,14 @@ void* operator new(std::size_t size) { return counting_new::take(size, alignof(s
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return counting_new::take(size, static_cast<std::size_t>(alignment));
 }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return counting_new::take(size, alignof(std::max_align_t));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
