@@ -51,7 +51,7 @@ struct PipelineContext {
   Executor* cpu = nullptr;                       // outlives the pipeline
   const model::Repository* models = nullptr;     // outlives the pipeline
   std::map<std::string, std::string> options;
-  std::filesystem::path folder;                  // where relative paths in options start; empty: the working directory
+  std::filesystem::path folder = {};             // where relative paths in options start; empty: the working directory
 
   // The newest ready version, looked up at each call so that a reload is seen. Errors: kNotFound, kUnavailable.
   std::shared_ptr<model::Servable> model(std::string_view model_name) const { return models->find(model_name, ""); }
@@ -70,7 +70,7 @@ struct PipelineContext {
 
 // What a pipeline tells its clients.
 struct PipelineSpec {
-  engine::Signature signature;
+  engine::Signature signature = {};
   std::vector<std::string> labels = {};  // class names by index, where the output is a classification
   std::vector<std::string> models = {};  // ready() waits for these
 };

@@ -1,0 +1,134 @@
+// BatchedModel: one loaded model behind its batcher, as a Servable. It drives the pure core of batcher.h: N instances, each
+// on a lane of its own; a request goes to an idle one at once and otherwise waits in the queue.
+//
+// A request's way: one hop to the lane, one hop back to the executor it came from. A batch of one passes its tensors through
+// without a copy; a larger one is gathered into a pooled buffer, and its outputs are handed out as slices of the batch's.
+//
+//   auto model = std::make_shared<BatchedModel>(engine_for(file).load(file, {}, {}), BatchedModelOptions{.name = "resnet"});
+//   InferResponse response = co_await model->infer(std::move(request));
+//
+// Stop and deadline come through the caller's Context. A stopped request leaves the queue at once; one that runs ends with
+// its batch, and the batch is ended early only when all its requests have stopped.
+//
+// Thread safety: all methods. The destructor blocks until the lanes have ended; no request may be under way.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "baozi/coro/lane.h"
+#include "baozi/coro/timer.h"
+#include "baozi/engine/buffer_pool.h"
+#include "baozi/engine/engine.h"
+#include "baozi/model/servable.h"
+#include "baozi/pipeline/admission.h"
+#include "baozi/pipeline/batch_tensors.h"
+#include "baozi/pipeline/batcher.h"
+
+namespace baozi::pipeline {
+
+struct BatchedModelOptions {
+  std::string name = {};
+  std::string version = "1";
+  std::string platform = "onnxruntime_onnx";
+  std::vector<std::string> labels = {};
+  std::filesystem::path file = {};  // it was loaded from; its vocabulary and the like lie beside it
+  // Each instance computes on a thread of its own, with the threads of engine::ModelOptions (default 1): N single-threaded
+  // instances gave the best throughput wherever it was measured. 0: one a core.
+  int instances = 0;
+  BatchOptions batch = {};
+  // Inputs that may be filled up to the longest of a batch, and with what; the others share a batch with equals only.
+  std::map<std::string, double> pad = {};
+  std::size_t buffer_bytes_max = 0;  // memory for batches and outputs; 0: no limit
+};
+
+class BatchedModel final : public model::Servable {
+ public:
+  // Makes the instances, which may take long: call it on the CPU pool. Throws what the engine throws, and Error
+  // kInvalidArgument for options that make no sense.
+  BatchedModel(std::shared_ptr<engine::Model> model, BatchedModelOptions options);
+  ~BatchedModel() override;
+
+  const std::string& name() const noexcept override { return options_.name; }
+  const std::string& version() const noexcept override { return options_.version; }
+  std::string_view platform() const noexcept override { return options_.platform; }
+  const engine::Signature& signature() const noexcept override { return model_->signature(); }
+  const std::vector<std::string>& labels() const noexcept override { return options_.labels; }
+  const model::Origin& origin() const noexcept override { return origin_; }
+  bool ready() const noexcept override { return true; }
+  model::Statistics statistics() const override;
+  std::optional<model::Refusal> refusal() const noexcept override;
+
+  // Errors: kInvalidArgument (inputs, wanted outputs, more rows than max_batch), kResourceExhausted (the queue is full),
+  // kDeadlineExceeded, kCancelled, and what the engine throws.
+  Task<model::InferResponse> infer(model::InferRequest request) override;
+
+  int instances() const noexcept { return static_cast<int>(slots_.size()); }
+
+ private:
+  struct Waiter;
+  struct Slot;
+  struct Metrics;
+  struct StopWaiter {
+    Waiter* waiter;
+    void operator()() noexcept;
+  };
+  class WakeTimer final : public TimerEntry {
+   public:
+    explicit WakeTimer(BatchedModel& model) noexcept : TimerEntry(&WakeTimer::fire), model_(model) {}
+
+   private:
+    static void fire(TimerEntry* entry) noexcept;
+    BatchedModel& model_;
+  };
+
+  Task<model::InferResponse> infer_within_deadline(model::InferRequest request);
+  void prepare(Waiter& waiter) const;
+  bool submit(Waiter& waiter) noexcept;
+  void stop_waiter(Waiter& waiter, Code reason) noexcept;
+  void wake() noexcept;
+  // Carries out what the core decides until it has nothing more to do.
+  void advance_locked(Time now) noexcept;
+  void dispatch_locked(Time now) noexcept;
+  void publish_length_locked() noexcept;
+  void count_batch_locked(const Slot& slot, Time now);
+
+  // On a slot's lane.
+  void execute(Slot& slot) noexcept;
+  void run_batch(Slot& slot) noexcept;
+  void run_together(Slot& slot, std::span<Waiter* const> waiters);
+  void gather(Slot& slot, std::span<Waiter* const> waiters);
+  void hand_out(Slot& slot, std::span<Waiter* const> waiters);
+
+  // Constant after construction.
+  const std::shared_ptr<engine::Model> model_;
+  const BatchLayout layout_;
+  const BatchedModelOptions options_;
+  const model::Origin origin_;
+  std::unique_ptr<Metrics> metrics_;
+  engine::BufferPool pool_;
+
+  ServiceRate rate_;
+  std::atomic<std::size_t> queued_{0};
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_:
+  BatchQueue queue_;
+  Actions actions_;
+  model::Statistics statistics_;
+  WakeTimer timer_;
+  bool timer_armed_ = false;
+  bool closing_ = false;
+
+  std::vector<std::unique_ptr<Slot>> slots_;  // last: their lanes end first
+};
+
+}  // namespace baozi::pipeline
