@@ -1,0 +1,80 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "apps/commands.h"
+#include "baozi/engine/engine.h"
+#include "baozi/serve/config.h"
+#include "baozi/serve/server.h"
+
+namespace baozi::apps {
+namespace {
+
+std::string dims(const engine::TensorSpec& spec) {
+  std::string text;
+  for (std::size_t i = 0; i < spec.shape.rank(); ++i) {
+    if (!text.empty()) text += ", ";
+    const bool named = i < spec.dim_names.size() && !spec.dim_names[i].empty();
+    text += spec.shape[i] >= 0 ? std::to_string(spec.shape[i]) : named ? spec.dim_names[i] : "any";
+  }
+  return "[" + text + "]";
+}
+
+void print_tensors(const char* title, const std::vector<engine::TensorSpec>& specs) {
+  fmt::print("  {}\n", title);
+  for (const engine::TensorSpec& spec : specs) fmt::print("    {:<32} {:<6} {}\n", spec.name, dtype_name(spec.dtype), dims(spec));
+}
+
+void inspect_version(const serve::ModelConfig& model, const serve::ModelVersion& version) {
+  engine::Engine& engine = model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
+  const auto loaded = engine.load(version.file, model.options, {});
+  fmt::print("{} version {}\n", model.name, version.version);
+  fmt::print("  file       {} ({:.1f} MB)\n", version.file.string(),
+             static_cast<double>(std::filesystem::file_size(version.file)) / 1e6);
+  fmt::print("  engine     {} {}\n", engine.name(), engine.version());
+  fmt::print("  memory     {:.1f} MB estimated, weights and one instance\n", static_cast<double>(loaded->memory_bytes()) / 1e6);
+  fmt::print("  batching   {}\n", loaded->signature().batchable() ? "yes, along dimension 0" : "no: dimension 0 is not free everywhere");
+  print_tensors("inputs", loaded->signature().inputs);
+  print_tensors("outputs", loaded->signature().outputs);
+  if (loaded->metadata().empty()) return;
+  fmt::print("  metadata\n");
+  for (const auto& [key, value] : loaded->metadata()) {
+    constexpr std::size_t kShown = 60;
+    const std::string line = value.substr(0, value.find('\n'));
+    fmt::print("    {:<32} {}{}\n", key, line.substr(0, kShown), line.size() > kShown || line.size() < value.size() ? " …" : "");
+  }
+}
+
+int inspect(const std::string& path, const std::string& name) {
+  serve::ready_registry();
+  const serve::Config config = serve::config_for(path);
+  int shown = 0;
+  for (const serve::ModelConfig& model : config.models) {
+    if (!name.empty() && model.name != name) continue;
+    for (const serve::ModelVersion& version : serve::find_versions(model.path)) {
+      inspect_version(model, version);
+      ++shown;
+    }
+  }
+  if (shown == 0) throw Error(Code::kNotFound, fmt::format("no model '{}' in {}", name, path));
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Command& chosen) {
+  struct Options {
+    std::string path;
+    std::string name;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("inspect", "Print a model's signature, memory estimate and engine");
+  command->add_option("model", options->path, "A model file, a folder of models, or a config (.yaml)")->required();
+  command->add_option("--name", options->name, "Only this model");
+  command->callback([options, &chosen] { chosen = [options] { return inspect(options->path, options->name); }; });
+}
+
+}  // namespace baozi::apps

@@ -1,0 +1,51 @@
+// baozi: the command. Reads the command line; the work is done by the library.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "apps/commands.h"
+#include "baozi/base/error.h"
+
+namespace {
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+
+int report(const char* message) {
+  const bool colour = ::isatty(STDERR_FILENO) != 0;
+  std::fprintf(stderr, "%sbaozi:%s %s\n", colour ? "\033[1;31m" : "", colour ? "\033[0m" : "", message);
+  return kExitFailure;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"baozi: an inference server that is hot from the first request.\n"
+               "Serves ONNX models and pipelines of them over KServe v2 and TensorFlow Serving's REST.", "baozi"};
+  app.set_version_flag("--version", "baozi " BAOZI_VERSION);
+  app.require_subcommand(1);
+  app.footer("Examples:\n"
+             "  baozi serve model.onnx                 one model on http://127.0.0.1:8000/v2/models/model\n"
+             "  baozi serve models/                    every models/NAME/VERSION/model.onnx\n"
+             "  baozi serve baozi.yaml --http-port 9000\n"
+             "  baozi run baozi.yaml --name classify photo.jpg\n"
+             "  baozi inspect model.onnx");
+  baozi::apps::Command command;
+  baozi::apps::add_serve(app, command);
+  baozi::apps::add_run(app, command);
+  baozi::apps::add_inspect(app, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  try {
+    return command();
+  } catch (const baozi::Error& error) {
+    return report(error.message().c_str());
+  } catch (const std::exception& error) {
+    return report(error.what());
+  }
+}

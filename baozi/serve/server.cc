@@ -1,0 +1,213 @@
+#include "baozi/serve/server.h"
+
+#include <boost/asio/signal_set.hpp>
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "baozi/api/http_api.h"
+#include "baozi/base/log.h"
+#include "baozi/coro/asio/asio_await.h"
+#include "baozi/coro/asio/asio_executor.h"
+#include "baozi/coro/event.h"
+#include "baozi/coro/lane.h"
+#include "baozi/coro/nursery.h"
+#include "baozi/coro/sleep.h"
+#include "baozi/coro/sync_wait.h"
+#include "baozi/coro/this_task.h"
+#include "baozi/coro/thread_pool.h"
+#include "baozi/engine/fake/fake_engine.h"
+#include "baozi/model/servable.h"
+#include "baozi/net/http_server.h"
+#include "baozi/pipeline/builtin/builtin.h"
+#include "baozi/pipeline/plugin.h"
+#include "baozi/serve/loader.h"
+
+namespace baozi::serve {
+namespace {
+
+int cpu_threads(const Config& config) {
+  if (config.cpu_threads > 0) return config.cpu_threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+net::HttpServerOptions http_options(const HttpConfig& config) {
+  net::HttpServerOptions options;
+  options.host = config.host;
+  options.port = config.port;
+  options.connections_max = static_cast<std::size_t>(config.connections_max);
+  options.body_bytes_max = config.body_bytes_max;
+  options.head_timeout = config.head_timeout;
+  options.idle_timeout = config.idle_timeout;
+  options.body_offset_header = api::kBinaryHeader;
+  return options;
+}
+
+// Loading by request, for KServe's repository extension, on the loader's lane.
+class LaneControl final : public api::ModelControl {
+ public:
+  LaneControl(Loader& loader, model::Repository& repository, Executor& lane)
+      : loader_(loader), repository_(repository), lane_(lane) {}
+
+  Task<void> load(std::string name) override {
+    const Context& context = co_await this_context();
+    co_await switch_to(lane_);
+    loader_.load(name, context.stop);
+  }
+
+  Task<void> unload(std::string name) override {
+    std::vector<std::weak_ptr<model::Servable>> leaving = in_use(name);
+    co_await switch_to(lane_);
+    loader_.unload(name);
+    for (const std::weak_ptr<model::Servable>& servable : leaving) {
+      while (!servable.expired()) co_await sleep_for(kUnloadPoll);
+    }
+  }
+
+ private:
+  static constexpr auto kUnloadPoll = std::chrono::milliseconds(5);
+
+  std::vector<std::weak_ptr<model::Servable>> in_use(const std::string& name) const {
+    std::vector<std::weak_ptr<model::Servable>> servables;
+    for (const model::VersionStatus& status : repository_.versions(name)) {
+      if (status.state == model::State::kReady) servables.push_back(repository_.find(name, status.version));
+    }
+    return servables;
+  }
+
+  Loader& loader_;
+  model::Repository& repository_;
+  Executor& lane_;
+};
+
+}  // namespace
+
+// Members are destroyed in reverse: the I/O and HTTP side goes before what its requests use.
+class Server::Impl {
+ public:
+  explicit Impl(Config config)
+      : config_(std::move(config)),
+        http_(io_, http_options(config_.http), api_),
+        signals_(io_.context(), SIGTERM, SIGINT) {
+    std::signal(SIGPIPE, SIG_IGN);
+    log().info("listening on http://{}:{}", config_.http.host, http_.port());
+  }
+
+  std::uint16_t port() const noexcept { return http_.port(); }
+  model::Repository& repository() noexcept { return repository_; }
+  void stop() noexcept { stop_.set(); }
+
+  int run();
+
+ private:
+  static Task<void> serve(Impl* self);
+  static Task<void> load(Impl* self);
+  static Task<void> await_signals(Impl* self);
+
+  Config config_;
+  model::Repository repository_;
+  ThreadPool cpu_{cpu_threads(config_), "cpu"};
+  Loader loader_{config_, repository_, ready_registry(), cpu_};
+  Lane load_lane_{"load"};
+  LaneControl control_{loader_, repository_, load_lane_};
+  api::HttpApi api_{repository_, {.server_version = BAOZI_VERSION, .cpu = &cpu_, .control = &control_}};
+  Event stop_;
+  AsioExecutor io_{"io"};
+  net::HttpServer http_;
+  boost::asio::signal_set signals_;
+};
+
+// A plug-in that cannot be opened ends the server; a model that cannot be loaded does not.
+Task<void> Server::Impl::load(Impl* self) {
+  const Context& context = co_await this_context();
+  const Time start = Clock::now();
+  co_await switch_to(self->load_lane_);
+  try {
+    for (const std::filesystem::path& plugin : self->config_.plugins) pipeline::load_plugin(plugin);
+  } catch (const Error&) {
+    self->stop_.set();
+    throw;
+  }
+  self->loader_.load_all(context.stop);
+  log().info("{} after {} ms", self->repository_.ready() ? "everything is ready" : "loading has ended, not all is ready",
+             std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count());
+}
+
+// The first signal drains, the second ends at once what still runs.
+Task<void> Server::Impl::await_signals(Impl* self) {
+  const int first = co_await self->signals_.async_wait(use_task);
+  log().info("{}: draining; once more to end at once", first == SIGINT ? "interrupted" : "asked to terminate");
+  self->stop_.set();
+  co_await self->signals_.async_wait(use_task);
+  co_await self->http_.drain(Clock::now());
+}
+
+Task<void> Server::Impl::serve(Impl* self) {
+  const Context& context = co_await this_context();
+  Nursery background(context, self->io_);
+  Nursery server(context, self->io_);
+  server.spawn(self->http_.run());
+  background.spawn(await_signals(self));
+  background.spawn(load(self));
+  co_await self->stop_.wait();
+  self->api_.set_draining();
+  co_await self->http_.drain(Clock::now() + self->config_.http.drain_timeout);
+  background.stop();
+  std::exception_ptr failed;
+  try {
+    co_await background.join();
+  } catch (const Error& error) {
+    if (error.code() != Code::kCancelled) failed = std::current_exception();
+  }
+  co_await server.join();
+  if (failed) std::rethrow_exception(failed);
+}
+
+namespace {
+
+Task<void> join(Nursery* nursery) { co_await nursery->join(); }
+
+}  // namespace
+
+int Server::Impl::run() {
+  loader_.announce();
+  Nursery root(io_);
+  root.spawn(serve(this));
+  std::thread io([this] {
+    trace::set_thread_name("io");
+    io_.run();
+  });
+  std::exception_ptr failed;
+  try {
+    sync_wait(join(&root));
+  } catch (const Error&) {
+    failed = std::current_exception();
+  }
+  io_.stop();
+  io.join();
+  if (failed) std::rethrow_exception(failed);
+  log().info("stopped");
+  return 0;
+}
+
+pipeline::Registry& ready_registry() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    pipeline::add_builtin_pipelines(pipeline::registry());
+    engine::register_fake_engine();
+  });
+  return pipeline::registry();
+}
+
+Server::Server(Config config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+Server::~Server() = default;
+std::uint16_t Server::port() const noexcept { return impl_->port(); }
+pipeline::Registry& Server::pipelines() noexcept { return ready_registry(); }
+model::Repository& Server::repository() noexcept { return impl_->repository(); }
+int Server::run() { return impl_->run(); }
+void Server::stop() noexcept { impl_->stop(); }
+
+}  // namespace baozi::serve
