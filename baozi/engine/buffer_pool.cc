@@ -17,10 +17,11 @@ namespace baozi::engine {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kHead = kAlignment;                   // of a block, before its payload
-constexpr std::size_t kBlockMax = std::size_t{1} << 42;     // above Shape's limit for all but the widest types
-constexpr int kSmallClasses = 4;                            // 64, 128, 192, 256
-constexpr int kSmallBits = 8;                               // 2^8 = 256 ends them
+constexpr std::size_t kHead = kAlignment;  // of a block, before its payload
+constexpr std::size_t kBlockMax = std::size_t{1}
+                                  << 42;  // above Shape's limit for all but the widest types
+constexpr int kSmallClasses = 4;          // 64, 128, 192, 256
+constexpr int kSmallBits = 8;             // 2^8 = 256 ends them
 constexpr int kClasses = kSmallClasses + (42 - kSmallBits) * 4;
 
 struct SizeClass {
@@ -38,7 +39,8 @@ SizeClass size_class(std::size_t size) noexcept {
   const std::size_t base = std::size_t{1} << power;
   const std::size_t step = base / 4;
   const std::size_t steps = (size - base + step - 1) / step;  // 1 to 4
-  return {kSmallClasses + (power - kSmallBits) * 4 + static_cast<int>(steps) - 1, base + steps * step};
+  return {kSmallClasses + (power - kSmallBits) * 4 + static_cast<int>(steps) - 1,
+          base + steps * step};
 }
 
 void* take(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{kAlignment}); }
@@ -50,7 +52,8 @@ class BufferPool::Core {
  public:
   class Block final : public BytesOwner {
    public:
-    Block(Core& core, SizeClass size, bool in_slab) noexcept : core_(core), size_(size), in_slab_(in_slab) {}
+    Block(Core& core, SizeClass size, bool in_slab) noexcept
+        : core_(core), size_(size), in_slab_(in_slab) {}
     std::byte* payload() noexcept { return reinterpret_cast<std::byte*>(this) + kHead; }
     std::size_t whole() const noexcept { return kHead + size_.bytes; }
 
@@ -130,9 +133,11 @@ class BufferPool::Core {
   }
 
   [[noreturn]] void refuse(std::size_t size) const {
-    const std::string where = options_.option.empty() ? "the pool's limit" : "'" + options_.option + "'";
+    const std::string where =
+        options_.option.empty() ? "the pool's limit" : "'" + options_.option + "'";
     throw Error(Code::kResourceExhausted,
-                fmt::format("a buffer of {} bytes does not fit: {} of {} bytes are in use; raise {}, or send less at once",
+                fmt::format("a buffer of {} bytes does not fit: {} of {} bytes are in use; raise "
+                            "{}, or send less at once",
                             size, statistics_.in_use_bytes, options_.bytes_max, where));
   }
 
@@ -144,14 +149,16 @@ class BufferPool::Core {
     try {
       memory = take(whole);
     } catch (const std::bad_alloc&) {
-      throw Error(Code::kResourceExhausted, fmt::format("the system has no memory for a buffer of {} bytes", size));
+      throw Error(Code::kResourceExhausted,
+                  fmt::format("the system has no memory for a buffer of {} bytes", size));
     }
     statistics_.held_bytes += whole;
     ++statistics_.system_allocations;
     return new (memory) Block(*this, wanted, false);
   }
 
-  // Gives idle blocks back to the system, the largest first, until `room` bytes fit or, with `all`, to the last.
+  // Gives idle blocks back to the system, the largest first, until `room` bytes fit or, with `all`,
+  // to the last.
   void trim_locked(std::size_t room, bool all) noexcept {
     for (std::size_t index = free_.size(); index-- > 0 && (all || over_budget(room));) {
       Block* kept = nullptr;
@@ -177,16 +184,17 @@ class BufferPool::Core {
     const std::size_t whole = kHead + wanted.bytes;
     if (reserve.count > kBlockMax / whole || over_budget(whole * reserve.count)) {
       throw Error(Code::kResourceExhausted,
-                  fmt::format("{} buffers of {} bytes do not fit into '{}' of {} bytes", reserve.count, reserve.bytes,
-                              options_.option, options_.bytes_max));
+                  fmt::format("{} buffers of {} bytes do not fit into '{}' of {} bytes",
+                              reserve.count, reserve.bytes, options_.option, options_.bytes_max));
     }
     slabs_.reserve(slabs_.size() + 1);
     void* slab = nullptr;
     try {
       slab = take(whole * reserve.count);
     } catch (const std::bad_alloc&) {
-      throw Error(Code::kResourceExhausted, fmt::format("the system has no memory for {} buffers of {} bytes",
-                                                        reserve.count, reserve.bytes));
+      throw Error(Code::kResourceExhausted,
+                  fmt::format("the system has no memory for {} buffers of {} bytes", reserve.count,
+                              reserve.bytes));
     }
     slabs_.push_back(slab);
     std::memset(slab, 0, whole * reserve.count);  // so that the first request meets no page fault

@@ -1,10 +1,12 @@
 // BufferPool: tensor memory that is taken from the system once and used over and over.
 //
-// Blocks come in size classes (powers of two with three steps in between, so that at most a quarter is added), aligned to
-// 64 bytes. A block goes back to its class when the last Bytes that refers to it is gone; handing one out again allocates
-// nothing. The total never exceeds `bytes_max`: when it would, idle blocks of other classes are given up first.
+// Blocks come in size classes (powers of two with three steps in between, so that at most a quarter
+// is added), aligned to 64 bytes. A block goes back to its class when the last Bytes that refers to
+// it is gone; handing one out again allocates nothing. The total never exceeds `bytes_max`: when it
+// would, idle blocks of other classes are given up first.
 //
-// Thread safety: all methods. Blocks may outlive the pool; its memory goes when the last of them is back.
+// Thread safety: all methods. Blocks may outlive the pool; its memory goes when the last of them is
+// back.
 //
 //   BufferPool pool({.bytes_max = 256 << 20, .option = "engine.buffer_bytes_max", .reserve = {{4096, 64}}});
 //   Tensor t = Tensor::allocate(DType::kFp32, {8, 128}, pool);
@@ -25,8 +27,8 @@ class BufferPool final : public Allocator {
     std::size_t count = 0;
   };
   struct Options {
-    std::size_t bytes_max = 0;     // limit of all blocks together, their heads included; 0: none
-    std::string option;            // what the limit is called in the configuration, for the error message
+    std::size_t bytes_max = 0;  // limit of all blocks together, their heads included; 0: none
+    std::string option;  // what the limit is called in the configuration, for the error message
     std::vector<Reserve> reserve;  // taken from the system, and touched, in the constructor
   };
   struct Statistics {

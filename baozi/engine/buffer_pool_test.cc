@@ -84,7 +84,10 @@ TEST(BufferPool, RefusesAboveItsLimitAndNamesTheOption) {
 
 TEST(BufferPool, RefusesAReserveAboveItsLimit) {
   EXPECT_THROW(BufferPool({.bytes_max = 10'000, .option = "x", .reserve = {{4096, 3}}}), Error);
-  EXPECT_THROW(BufferPool({.bytes_max = 10'000, .option = "x", .reserve = {{1024, 1}, {SIZE_MAX, SIZE_MAX}}}), Error);
+  EXPECT_THROW(
+      BufferPool(
+          {.bytes_max = 10'000, .option = "x", .reserve = {{1024, 1}, {SIZE_MAX, SIZE_MAX}}}),
+      Error);
 }
 
 TEST(BufferPool, TakesItsReserveAtTheStart) {
@@ -110,7 +113,8 @@ TEST(BufferPool, CountsWhatIsInUse) {
 }
 
 TEST(BufferPool, BlocksMayOutliveIt) {
-  std::optional<BufferPool> pool(std::in_place, BufferPool::Options{.bytes_max = 0, .option = "", .reserve = {{64, 2}}});
+  std::optional<BufferPool> pool(
+      std::in_place, BufferPool::Options{.bytes_max = 0, .option = "", .reserve = {{64, 2}}});
   Bytes reserved = pool->allocate(64);
   Bytes grown = pool->allocate(5000);
   pool.reset();

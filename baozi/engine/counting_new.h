@@ -1,5 +1,6 @@
-// Counts calls of operator new in a test binary. Include it in exactly one source file of the binary: it replaces the
-// global operators (all forms of the standard library end in these), also for the shared objects that the binary opens.
+// Counts calls of operator new in a test binary. Include it in exactly one source file of the
+// binary: it replaces the global operators (all forms of the standard library end in these), also
+// for the shared objects that the binary opens.
 //
 // Thread safety: the counter is atomic.
 //
@@ -26,7 +27,8 @@ inline void* take(std::size_t size, std::size_t alignment) {
 
 }  // namespace counting_new
 
-// GCC takes the pair of aligned_alloc and free below for a mismatch once it has inlined one of them.
+// GCC takes the pair of aligned_alloc and free below for a mismatch once it has inlined one of
+// them.
 #pragma GCC diagnostic push
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"

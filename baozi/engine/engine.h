@@ -1,4 +1,5 @@
-// The engine contract: Engine opens a file, Model is the loaded immutable weights, Instance runs one batch at a time.
+// The engine contract: Engine opens a file, Model is the loaded immutable weights, Instance runs
+// one batch at a time.
 //
 //   Engine ──load──▶ shared_ptr<Model> ──create_instance──▶ Instance ──run──▶ outputs
 //
@@ -22,36 +23,40 @@
 
 namespace baozi::engine {
 
-// An execution provider by the name its engine knows ("cuda", "tensorrt", "openvino", "cpu"), tried in order.
+// An execution provider by the name its engine knows ("cuda", "tensorrt", "openvino", "cpu"), tried
+// in order.
 struct Provider {
   std::string name;
   std::map<std::string, std::string> options;  // passed on as they are
-  std::filesystem::path library;               // a plug-in provider's shared object; empty: one built into the engine
+  std::filesystem::path
+      library;  // a plug-in provider's shared object; empty: one built into the engine
 };
 
 // Constant after load. The defaults suit a server: one thread an instance, no spinning.
 struct ModelOptions {
-  int threads = 1;                       // intra-op threads an instance
-  std::vector<Provider> providers;       // empty: the engine's CPU provider
-  int optimization_level = 99;           // 0 none, 1 basic, 2 extended, 99 all
+  int threads = 1;                                    // intra-op threads an instance
+  std::vector<Provider> providers;                    // empty: the engine's CPU provider
+  int optimization_level = 99;                        // 0 none, 1 basic, 2 extended, 99 all
   std::map<std::string, std::string> session_config;  // the engine's own key-value entries
-  std::size_t memory_bytes_max = 0;      // refuse to load above this estimate; 0: no limit
+  std::size_t memory_bytes_max = 0;  // refuse to load above this estimate; 0: no limit
 };
 
 struct Capabilities {
-  bool interruptible = false;    // run() ends early when its token stops
-  bool preallocated_outputs = false;  // run() writes into the outputs' memory when the shape is known
-  bool concurrent_instances = true;   // instances may run beside each other
+  bool interruptible = false;  // run() ends early when its token stops
+  bool preallocated_outputs =
+      false;  // run() writes into the outputs' memory when the shape is known
+  bool concurrent_instances = true;  // instances may run beside each other
 };
 
 class Instance {
  public:
   virtual ~Instance() = default;
 
-  // Runs one batch. `inputs` and `outputs` are in the signature's order. An output that already has memory and the right
-  // shape is written in place; otherwise the engine puts a new tensor there, from `allocator` of create_instance.
-  // Ends early with Error kCancelled or kDeadlineExceeded when `stop` asks for it and the engine is interruptible.
-  // After an error the instance is still usable; the outputs are unspecified.
+  // Runs one batch. `inputs` and `outputs` are in the signature's order. An output that already has
+  // memory and the right shape is written in place; otherwise the engine puts a new tensor there,
+  // from `allocator` of create_instance. Ends early with Error kCancelled or kDeadlineExceeded when
+  // `stop` asks for it and the engine is interruptible. After an error the instance is still
+  // usable; the outputs are unspecified.
   virtual void run(std::span<const Tensor> inputs, std::span<Tensor> outputs, StopToken stop) = 0;
 };
 
@@ -63,9 +68,11 @@ class Model {
   virtual Capabilities capabilities() const noexcept = 0;
   // Estimated resident bytes of the weights and of one instance's buffers.
   virtual std::size_t memory_bytes() const noexcept = 0;
-  // Free-form facts from the file: producer, description, custom metadata (PaddleOCR's "character" …).
+  // Free-form facts from the file: producer, description, custom metadata (PaddleOCR's "character"
+  // …).
   virtual const std::map<std::string, std::string>& metadata() const noexcept = 0;
-  // `allocator` must outlive the instance and gives the memory of outputs whose shape is not known before.
+  // `allocator` must outlive the instance and gives the memory of outputs whose shape is not known
+  // before.
   virtual std::unique_ptr<Instance> create_instance(Allocator& allocator) = 0;
 };
 
@@ -73,20 +80,22 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  virtual std::string_view name() const noexcept = 0;      // "onnx", "fake"
-  virtual std::string version() const = 0;                 // of the library behind it
+  virtual std::string_view name() const noexcept = 0;  // "onnx", "fake"
+  virtual std::string version() const = 0;             // of the library behind it
   // Whether the file looks like one of this engine's, by its name only.
   virtual bool accepts(const std::filesystem::path& file) const = 0;
-  // Errors: kNotFound (no such file), kInvalidArgument (not a model, or damaged; says which file and why),
-  // kFailedPrecondition (a provider is missing; says what to install), kResourceExhausted (above memory_bytes_max).
-  virtual std::shared_ptr<Model> load(const std::filesystem::path& file, const ModelOptions& options,
-                                      StopToken stop) = 0;
+  // Errors: kNotFound (no such file), kInvalidArgument (not a model, or damaged; says which file
+  // and why), kFailedPrecondition (a provider is missing; says what to install), kResourceExhausted
+  // (above memory_bytes_max).
+  virtual std::shared_ptr<Model> load(const std::filesystem::path& file,
+                                      const ModelOptions& options, StopToken stop) = 0;
 };
 
-// The engine called `name`, its shared object opened on first use. Thread-safe; the reference stays valid.
-// Errors: kNotFound with the folders that were searched.
+// The engine called `name`, its shared object opened on first use. Thread-safe; the reference stays
+// valid. Errors: kNotFound with the folders that were searched.
 Engine& open_engine(std::string_view name);
-// The engine whose accepts() fits the file; kInvalidArgument with the known kinds of file when none does.
+// The engine whose accepts() fits the file; kInvalidArgument with the known kinds of file when none
+// does.
 Engine& engine_for(const std::filesystem::path& file);
 
 }  // namespace baozi::engine

@@ -25,7 +25,8 @@ constexpr std::string_view kSuffix = ".so";
 
 struct Registry {
   std::mutex mutex;
-  std::map<std::string, std::unique_ptr<Engine>, std::less<>> engines;  // guarded by mutex; never erased
+  std::map<std::string, std::unique_ptr<Engine>, std::less<>>
+      engines;  // guarded by mutex; never erased
 };
 
 // Leaked on purpose: models may be freed while static objects are being destroyed.
@@ -52,39 +53,45 @@ fs::path find_plugin(std::string_view name) {
     std::error_code ignored;
     if (fs::is_regular_file(folder / file, ignored)) return folder / file;
   }
-  throw Error(Code::kNotFound,
-              fmt::format("there is no engine '{}': {} is in none of the folders {}; name its folder with "
-                          "BAOZI_ENGINE_PATH, or install the engine",
-                          name, file, fmt::join(folder_names(), ", ")));
+  throw Error(
+      Code::kNotFound,
+      fmt::format("there is no engine '{}': {} is in none of the folders {}; name its folder with "
+                  "BAOZI_ENGINE_PATH, or install the engine",
+                  name, file, fmt::join(folder_names(), ", ")));
 }
 
 template <class Function>
 Function* find_symbol(void* library, const char* name, const fs::path& file) {
   if (auto* symbol = reinterpret_cast<Function*>(::dlsym(library, name))) return symbol;
-  throw Error(Code::kFailedPrecondition,
-              fmt::format("{} is not an engine of baozi: it does not export {}", file.string(), name));
+  throw Error(
+      Code::kFailedPrecondition,
+      fmt::format("{} is not an engine of baozi: it does not export {}", file.string(), name));
 }
 
 // The library stays open for good: the engine's code may run until the process ends.
 std::unique_ptr<Engine> open_plugin(const fs::path& file) {
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    throw Error(Code::kFailedPrecondition, fmt::format("engine {} cannot be opened: {}", file.string(), ::dlerror()));
+    throw Error(Code::kFailedPrecondition,
+                fmt::format("engine {} cannot be opened: {}", file.string(), ::dlerror()));
   }
   auto* abi = find_symbol<EngineAbiFunction>(library, "baozi_engine_abi", file);
   auto* create = find_symbol<EngineCreateFunction>(library, "baozi_engine_create", file);
   if (abi() != kEngineAbi) {
-    throw Error(Code::kFailedPrecondition,
-                fmt::format("engine {} was built for another version of baozi (interface {}, this program has {}); "
-                            "build or install the one that belongs to this version",
-                            file.string(), abi(), kEngineAbi));
+    throw Error(
+        Code::kFailedPrecondition,
+        fmt::format(
+            "engine {} was built for another version of baozi (interface {}, this program has {}); "
+            "build or install the one that belongs to this version",
+            file.string(), abi(), kEngineAbi));
   }
   return std::unique_ptr<Engine>(create(kHost));
 }
 
 Engine& add_locked(Registry& known, std::string name, std::unique_ptr<Engine> engine) {
   const auto [at, added] = known.engines.try_emplace(std::move(name), std::move(engine));
-  if (!added) throw Error(Code::kAlreadyExists, fmt::format("there is an engine '{}' already", at->first));
+  if (!added)
+    throw Error(Code::kAlreadyExists, fmt::format("there is an engine '{}' already", at->first));
   return *at->second;
 }
 
@@ -131,7 +138,8 @@ std::vector<fs::path> engine_folders() {
   const fs::path program = fs::read_symlink("/proc/self/exe", failed);
   if (!failed) {
     const fs::path bin = program.parent_path();
-    for (const fs::path& folder : {bin, bin.parent_path() / "lib", bin.parent_path() / "lib" / "baozi"}) {
+    for (const fs::path& folder :
+         {bin, bin.parent_path() / "lib", bin.parent_path() / "lib" / "baozi"}) {
       folders.push_back(folder);
     }
   }
@@ -170,7 +178,9 @@ Engine& engine_for(const fs::path& file) {
   // Most engines are named after their files, so that this opens no other one in vain.
   std::vector<std::string> names = plugin_names();
   const std::string extension = file.extension().string();
-  std::ranges::stable_partition(names, [&](const std::string& name) { return "." + name == extension; });
+  const auto namesake =
+      std::ranges::find_if(names, [&](const std::string& name) { return "." + name == extension; });
+  if (namesake != names.end()) std::rotate(names.begin(), namesake, namesake + 1);
   for (const std::string& name : names) {
     if (known.engines.contains(name)) continue;
     try {
@@ -182,10 +192,12 @@ Engine& engine_for(const fs::path& file) {
   }
   std::vector<std::string_view> tried;
   for (const auto& entry : known.engines) tried.push_back(entry.first);
-  throw Error(Code::kInvalidArgument,
-              fmt::format("no engine takes the file {}; the engines there are: {} (plug-ins are looked for in {})",
-                          file.string(), tried.empty() ? "none" : fmt::format("{}", fmt::join(tried, ", ")),
-                          fmt::join(folder_names(), ", ")));
+  throw Error(
+      Code::kInvalidArgument,
+      fmt::format(
+          "no engine takes the file {}; the engines there are: {} (plug-ins are looked for in {})",
+          file.string(), tried.empty() ? "none" : fmt::format("{}", fmt::join(tried, ", ")),
+          fmt::join(folder_names(), ", ")));
 }
 
 }  // namespace baozi::engine

@@ -16,7 +16,9 @@ using ::testing::HasSubstr;
 // The test plug-ins lie in a folder that only BAOZI_ENGINE_PATH names.
 class RegistryTest : public ::testing::Test {
  protected:
-  void SetUp() override { ::setenv("BAOZI_ENGINE_PATH", "/nonexistent:" BAOZI_BINARY_DIR "/test_plugins", 1); }
+  void SetUp() override {
+    ::setenv("BAOZI_ENGINE_PATH", "/nonexistent:" BAOZI_BINARY_DIR "/test_plugins", 1);
+  }
   void TearDown() override { ::unsetenv("BAOZI_ENGINE_PATH"); }
 };
 
@@ -24,8 +26,13 @@ class StaticEngine final : public Engine {
  public:
   std::string_view name() const noexcept override { return "static"; }
   std::string version() const override { return "1"; }
-  bool accepts(const std::filesystem::path& file) const override { return file.extension() == ".static"; }
-  std::shared_ptr<Model> load(const std::filesystem::path&, const ModelOptions&, StopToken) override { return nullptr; }
+  bool accepts(const std::filesystem::path& file) const override {
+    return file.extension() == ".static";
+  }
+  std::shared_ptr<Model> load(const std::filesystem::path&, const ModelOptions&,
+                              StopToken) override {
+    return nullptr;
+  }
 };
 
 Error error_of(const std::function<void()>& action) {
@@ -42,7 +49,8 @@ TEST_F(RegistryTest, RegisteredEnginesAreFoundByNameAndFile) {
   EXPECT_EQ(&open_engine("static"), &engine);
   EXPECT_EQ(&engine_for("folder/model.static"), &engine);
   EXPECT_THAT(engine_names(), Contains("static"));
-  EXPECT_EQ(error_of([] { register_engine(std::make_unique<StaticEngine>()); }).code(), Code::kAlreadyExists);
+  EXPECT_EQ(error_of([] { register_engine(std::make_unique<StaticEngine>()); }).code(),
+            Code::kAlreadyExists);
 }
 
 TEST_F(RegistryTest, OpensAPluginOnFirstUseAndKeepsIt) {

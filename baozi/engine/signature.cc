@@ -40,7 +40,9 @@ bool shape_fits(const Shape& spec, const Shape& shape) noexcept {
 }  // namespace
 
 int Signature::input_index(std::string_view name) const noexcept { return index_of(inputs, name); }
-int Signature::output_index(std::string_view name) const noexcept { return index_of(outputs, name); }
+int Signature::output_index(std::string_view name) const noexcept {
+  return index_of(outputs, name);
+}
 
 bool Signature::batchable() const noexcept {
   return !inputs.empty() && !outputs.empty() && std::ranges::all_of(inputs, leads_with_any) &&
@@ -54,8 +56,9 @@ bool fits(const TensorSpec& spec, const Tensor& tensor) noexcept {
 void check_fits(const TensorSpec& spec, const Tensor& tensor) {
   if (fits(spec, tensor)) return;
   throw Error(Code::kInvalidArgument,
-              fmt::format("tensor '{}' is {} {}, but the model wants {} {}", spec.name, dtype_name(tensor.dtype()),
-                          to_string(tensor.shape()), dtype_name(spec.dtype), describe_shape(spec)));
+              fmt::format("tensor '{}' is {} {}, but the model wants {} {}", spec.name,
+                          dtype_name(tensor.dtype()), to_string(tensor.shape()),
+                          dtype_name(spec.dtype), describe_shape(spec)));
 }
 
 }  // namespace baozi::engine

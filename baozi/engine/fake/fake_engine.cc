@@ -41,7 +41,8 @@ void sleep_for(Duration duration, const StopToken& stop) {
   throw_if_stopped(stop);
 }
 
-// SplitMix64 (Steele, Lea, Flood 2014): a well-mixed number for each run, without a state that threads would share.
+// SplitMix64 (Steele, Lea, Flood 2014): a well-mixed number for each run, without a state that
+// threads would share.
 std::uint64_t mix(std::uint64_t value) noexcept {
   value += 0x9e3779b97f4a7c15;
   value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
@@ -73,20 +74,34 @@ T from_double(double value) noexcept {
 template <class Action>
 void with_type(DType dtype, Action action) {
   switch (dtype) {
-    case DType::kBool: return action.template operator()<bool>();
-    case DType::kUint8: return action.template operator()<std::uint8_t>();
-    case DType::kUint16: return action.template operator()<std::uint16_t>();
-    case DType::kUint32: return action.template operator()<std::uint32_t>();
-    case DType::kUint64: return action.template operator()<std::uint64_t>();
-    case DType::kInt8: return action.template operator()<std::int8_t>();
-    case DType::kInt16: return action.template operator()<std::int16_t>();
-    case DType::kInt32: return action.template operator()<std::int32_t>();
-    case DType::kInt64: return action.template operator()<std::int64_t>();
-    case DType::kFp16: return action.template operator()<Half>();
-    case DType::kBf16: return action.template operator()<BFloat16>();
-    case DType::kFp32: return action.template operator()<float>();
-    case DType::kFp64: return action.template operator()<double>();
-    case DType::kBytes: return;
+    case DType::kBool:
+      return action.template operator()<bool>();
+    case DType::kUint8:
+      return action.template operator()<std::uint8_t>();
+    case DType::kUint16:
+      return action.template operator()<std::uint16_t>();
+    case DType::kUint32:
+      return action.template operator()<std::uint32_t>();
+    case DType::kUint64:
+      return action.template operator()<std::uint64_t>();
+    case DType::kInt8:
+      return action.template operator()<std::int8_t>();
+    case DType::kInt16:
+      return action.template operator()<std::int16_t>();
+    case DType::kInt32:
+      return action.template operator()<std::int32_t>();
+    case DType::kInt64:
+      return action.template operator()<std::int64_t>();
+    case DType::kFp16:
+      return action.template operator()<Half>();
+    case DType::kBf16:
+      return action.template operator()<BFloat16>();
+    case DType::kFp32:
+      return action.template operator()<float>();
+    case DType::kFp64:
+      return action.template operator()<double>();
+    case DType::kBytes:
+      return;
   }
 }
 
@@ -100,7 +115,9 @@ class FakeModel final : public Model, public std::enable_shared_from_this<FakeMo
 
   const Signature& signature() const noexcept override { return options_.signature; }
   Capabilities capabilities() const noexcept override {
-    return {.interruptible = options_.interruptible, .preallocated_outputs = true, .concurrent_instances = true};
+    return {.interruptible = options_.interruptible,
+            .preallocated_outputs = true,
+            .concurrent_instances = true};
   }
   std::size_t memory_bytes() const noexcept override { return options_.memory_bytes; }
   const std::map<std::string, std::string>& metadata() const noexcept override { return metadata_; }
@@ -136,14 +153,17 @@ class FakeInstance final : public Instance {
   void check(std::span<const Tensor> inputs, std::span<Tensor> outputs) const {
     const Signature& signature = options_.signature;
     if (inputs.size() != signature.inputs.size() || outputs.size() != signature.outputs.size()) {
-      throw Error(Code::kInvalidArgument,
-                  fmt::format("the fake model has {} inputs and {} outputs, but {} and {} were given",
-                              signature.inputs.size(), signature.outputs.size(), inputs.size(), outputs.size()));
+      throw Error(
+          Code::kInvalidArgument,
+          fmt::format("the fake model has {} inputs and {} outputs, but {} and {} were given",
+                      signature.inputs.size(), signature.outputs.size(), inputs.size(),
+                      outputs.size()));
     }
     for (std::size_t i = 0; i < inputs.size(); ++i) check_fits(signature.inputs[i], inputs[i]);
   }
 
-  void take_time(std::span<const Tensor> inputs, std::uint64_t number, const StopToken& stop) const {
+  void take_time(std::span<const Tensor> inputs, std::uint64_t number,
+                 const StopToken& stop) const {
     const auto rows = static_cast<Duration::rep>(row_count(inputs[0]));
     Duration duration = options_.latency + options_.latency_per_row * rows;
     if (options_.jitter > Duration::zero()) {
@@ -160,7 +180,8 @@ class FakeInstance final : public Instance {
 
   void fail_when_told(std::span<const Tensor> inputs, std::uint64_t number) const {
     if (options_.fail_every != 0 && number % options_.fail_every == 0) {
-      throw Error(Code::kInternal, fmt::format("the fake model fails on run {}, as its options say", number));
+      throw Error(Code::kInternal,
+                  fmt::format("the fake model fails on run {}, as its options say", number));
     }
     if (!options_.fail_value || inputs[0].dtype() == DType::kBytes) return;
     with_type(inputs[0].dtype(), [&]<class T>() {
@@ -169,13 +190,15 @@ class FakeInstance final : public Instance {
       for (std::size_t row = 0; row < rows && !values.empty(); ++row) {
         if (as_double(values[row * (values.size() / rows)]) != *options_.fail_value) continue;
         throw Error(Code::kInvalidArgument,
-                    fmt::format("row {} begins with {}, on which the fake model fails", row, *options_.fail_value));
+                    fmt::format("row {} begins with {}, on which the fake model fails", row,
+                                *options_.fail_value));
       }
     });
   }
 
   void prepare(Tensor& output, DType dtype, const Shape& shape) const {
-    if (output.data().data() != nullptr && output.dtype() == dtype && output.shape() == shape) return;
+    if (output.data().data() != nullptr && output.dtype() == dtype && output.shape() == shape)
+      return;
     output = Tensor::allocate(dtype, shape, allocator_);
   }
 
@@ -188,7 +211,8 @@ class FakeInstance final : public Instance {
       }
       prepare(outputs[i], input.dtype(), input.shape());
       if (!input.data().empty()) {
-        std::memcpy(outputs[i].mutable_data().mutable_data(), input.data().data(), input.data().size());
+        std::memcpy(outputs[i].mutable_data().mutable_data(), input.data().data(),
+                    input.data().size());
       }
     }
   }
@@ -208,7 +232,8 @@ class FakeInstance final : public Instance {
   void sum(std::span<const Tensor> inputs, std::span<Tensor> outputs) const {
     const std::size_t rows = row_count(inputs[0]);
     for (const Tensor& input : inputs) {
-      if (row_count(input) != rows) throw Error(Code::kInvalidArgument, "the inputs differ in their number of rows");
+      if (row_count(input) != rows)
+        throw Error(Code::kInvalidArgument, "the inputs differ in their number of rows");
     }
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const TensorSpec& spec = options_.signature.outputs[i];
@@ -221,7 +246,8 @@ class FakeInstance final : public Instance {
         const std::span<T> values = outputs[i].mutable_values<T>();
         const std::size_t width = rows == 0 ? 0 : values.size() / rows;
         for (std::size_t row = 0; row < rows; ++row) {
-          std::ranges::fill(values.subspan(row * width, width), from_double<T>(row_sum(inputs, row, rows)));
+          std::ranges::fill(values.subspan(row * width, width),
+                            from_double<T>(row_sum(inputs, row, rows)));
         }
       });
     }
@@ -247,15 +273,19 @@ void check_signature(const FakeOptions& options) {
     const bool echoes = output.dtype == input.dtype && output.shape == input.shape;
     if (options.output == FakeOutput::kEcho && !echoes) {
       throw Error(Code::kInvalidArgument,
-                  fmt::format("output '{}' must have the dtype and shape of input '{}', which it echoes; change it, or "
+                  fmt::format("output '{}' must have the dtype and shape of input '{}', which it "
+                              "echoes; change it, or "
                               "say `output: sum`",
                               output.name, input.name));
     }
-    const bool sums = output.dtype != DType::kBytes && output.shape.rank() > 0 && output.shape[0] < 0;
+    const bool sums =
+        output.dtype != DType::kBytes && output.shape.rank() > 0 && output.shape[0] < 0;
     if (options.output == FakeOutput::kSum && !sums) {
-      throw Error(Code::kInvalidArgument,
-                  fmt::format("output '{}' must hold numbers and have a free first dimension to take sums of rows",
-                              output.name));
+      throw Error(
+          Code::kInvalidArgument,
+          fmt::format(
+              "output '{}' must hold numbers and have a free first dimension to take sums of rows",
+              output.name));
     }
   }
 }
@@ -272,20 +302,23 @@ std::shared_ptr<Model> make_fake_model(FakeOptions options, StopToken stop) {
   return std::make_shared<FakeModel>(std::move(options));
 }
 
-std::shared_ptr<Model> FakeEngine::load(const std::filesystem::path& file, const ModelOptions& options,
-                                        StopToken stop) {
+std::shared_ptr<Model> FakeEngine::load(const std::filesystem::path& file,
+                                        const ModelOptions& options, StopToken stop) {
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw Error(Code::kNotFound, fmt::format("{}: there is no such file", file.string()));
+  if (!stream)
+    throw Error(Code::kNotFound, fmt::format("{}: there is no such file", file.string()));
   std::string text(kFileBytesMax + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(stream.gcount()));
   if (text.size() > kFileBytesMax) {
-    throw Error(Code::kInvalidArgument, fmt::format("{}: a fake model takes at most {} bytes", file.string(), kFileBytesMax));
+    throw Error(Code::kInvalidArgument, fmt::format("{}: a fake model takes at most {} bytes",
+                                                    file.string(), kFileBytesMax));
   }
   FakeOptions fake = parse_fake(text, file.string());
   if (options.memory_bytes_max != 0 && fake.memory_bytes > options.memory_bytes_max) {
-    throw Error(Code::kResourceExhausted, fmt::format("{}: it takes {} bytes, above memory_bytes_max of {}", file.string(),
-                                                      fake.memory_bytes, options.memory_bytes_max));
+    throw Error(Code::kResourceExhausted,
+                fmt::format("{}: it takes {} bytes, above memory_bytes_max of {}", file.string(),
+                            fake.memory_bytes, options.memory_bytes_max));
   }
   return make_fake_model(std::move(fake), stop);
 }

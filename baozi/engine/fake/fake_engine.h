@@ -1,7 +1,9 @@
-// The fake engine: models that compute next to nothing and take a known time, fail when told to and need no file. For
-// tests, the simulator and overhead benchmarks. Deterministic: the same options and runs give the same times and faults.
+// The fake engine: models that compute next to nothing and take a known time, fail when told to and
+// need no file. For tests, the simulator and overhead benchmarks. Deterministic: the same options
+// and runs give the same times and faults.
 //
-// In code:                                              In a file model.fake (YAML; every key may be left out):
+// In code:                                              In a file model.fake (YAML; every key may
+// be left out):
 //   FakeOptions options;                                  inputs: [{name: input, dtype: FP32, shape: [batch, 4]}]
 //   options.latency = 2ms;                                outputs: [{name: output, dtype: FP32, shape: [batch, 4]}]
 //   options.latency_per_row = 100us;                      latency_us: 2000
@@ -31,10 +33,12 @@ enum class FakeOutput {
 
 struct FakeOptions {
   // input FP32 [batch,4] to output FP32 [batch,4]
-  Signature signature{{{"input", DType::kFp32, {-1, 4}, {"batch", ""}}}, {{"output", DType::kFp32, {-1, 4}, {"batch", ""}}}};
+  Signature signature{{{"input", DType::kFp32, {-1, 4}, {"batch", ""}}},
+                      {{"output", DType::kFp32, {-1, 4}, {"batch", ""}}}};
   FakeOutput output = FakeOutput::kEcho;
-  // A run takes latency + rows * latency_per_row + a part of jitter that follows from the seed and the run's number.
-  // Rows are dimension 0 of the first input. Sleeps are real and end about 60 µs late, as the system's do.
+  // A run takes latency + rows * latency_per_row + a part of jitter that follows from the seed and
+  // the run's number. Rows are dimension 0 of the first input. Sleeps are real and end about 60 µs
+  // late, as the system's do.
   Duration latency{};
   Duration latency_per_row{};
   Duration jitter{};
@@ -50,19 +54,24 @@ struct FakeOptions {
   std::function<void(Duration, StopToken)> sleep;
 };
 
-// "Loads" it: takes load_time. Errors: kCancelled, kDeadlineExceeded; kInvalidArgument when the signature does not suit
-// the output (an echo needs outputs like the inputs, a sum needs numbers and rows).
+// "Loads" it: takes load_time. Errors: kCancelled, kDeadlineExceeded; kInvalidArgument when the
+// signature does not suit the output (an echo needs outputs like the inputs, a sum needs numbers
+// and rows).
 std::shared_ptr<Model> make_fake_model(FakeOptions options, StopToken stop = {});
 
-// The options a *.fake file holds; `file` is for messages. Throws Error kInvalidArgument with file and line.
+// The options a *.fake file holds; `file` is for messages. Throws Error kInvalidArgument with file
+// and line.
 FakeOptions parse_fake(std::string_view text, std::string_view file);
 
 class FakeEngine final : public Engine {
  public:
   std::string_view name() const noexcept override { return "fake"; }
   std::string version() const override { return "1"; }
-  bool accepts(const std::filesystem::path& file) const override { return file.extension() == ".fake"; }
-  std::shared_ptr<Model> load(const std::filesystem::path& file, const ModelOptions& options, StopToken stop) override;
+  bool accepts(const std::filesystem::path& file) const override {
+    return file.extension() == ".fake";
+  }
+  std::shared_ptr<Model> load(const std::filesystem::path& file, const ModelOptions& options,
+                              StopToken stop) override;
 };
 
 // Makes it known to open_engine("fake") and engine_for("*.fake"); may be called again.

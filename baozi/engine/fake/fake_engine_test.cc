@@ -55,7 +55,8 @@ TEST(FakeEngine, SumsRows) {
   FakeOptions options;
   options.output = FakeOutput::kSum;
   options.signature.outputs = {{"total", DType::kInt32, {-1, 1}, {}}};
-  const std::unique_ptr<Instance> instance = make_fake_model(options)->create_instance(heap_allocator());
+  const std::unique_ptr<Instance> instance =
+      make_fake_model(options)->create_instance(heap_allocator());
   std::vector<Tensor> outputs(1);
   instance->run(two_rows(), outputs, {});
   EXPECT_EQ(outputs[0].shape(), (Shape{2, 1}));
@@ -68,7 +69,8 @@ TEST(FakeEngine, TakesLongerForMoreRows) {
   options.latency = 5ms;
   options.latency_per_row = 2ms;
   options.sleep = clock.sleep();
-  const std::unique_ptr<Instance> instance = make_fake_model(options)->create_instance(heap_allocator());
+  const std::unique_ptr<Instance> instance =
+      make_fake_model(options)->create_instance(heap_allocator());
   std::vector<Tensor> outputs(1);
   instance->run(two_rows(), outputs, {});
   EXPECT_THAT(clock.slept, ElementsAre(0ms, 9ms)) << "the load, then the run";
@@ -81,7 +83,8 @@ TEST(FakeEngine, JitterFollowsFromTheSeed) {
     options.jitter = 10ms;
     options.seed = seed;
     options.sleep = clock.sleep();
-    const std::unique_ptr<Instance> instance = make_fake_model(options)->create_instance(heap_allocator());
+    const std::unique_ptr<Instance> instance =
+        make_fake_model(options)->create_instance(heap_allocator());
     std::vector<Tensor> outputs(1);
     for (int i = 0; i < 20; ++i) instance->run(two_rows(), outputs, {});
     clock.slept.erase(clock.slept.begin());
@@ -95,7 +98,8 @@ TEST(FakeEngine, JitterFollowsFromTheSeed) {
 TEST(FakeEngine, SleepsInRealTime) {
   FakeOptions options;
   options.latency = 20ms;
-  const std::unique_ptr<Instance> instance = make_fake_model(options)->create_instance(heap_allocator());
+  const std::unique_ptr<Instance> instance =
+      make_fake_model(options)->create_instance(heap_allocator());
   std::vector<Tensor> outputs(1);
   const Time start = Clock::now();
   instance->run(two_rows(), outputs, {});
@@ -117,7 +121,8 @@ TEST(FakeEngine, WakesWhenAskedToStopAndStaysUsable) {
       stopped = Clock::now();
       source.request_stop(Code::kDeadlineExceeded);
     });
-    const std::optional<Error> error = error_of([&] { instance->run(two_rows(), outputs, source.token()); });
+    const std::optional<Error> error =
+        error_of([&] { instance->run(two_rows(), outputs, source.token()); });
     const Time ended = Clock::now();
     stopper.join();
     ASSERT_TRUE(error);
@@ -136,7 +141,8 @@ TEST(FakeEngine, MayBeDeafToStops) {
   StopSource source;
   source.request_stop();
   std::vector<Tensor> outputs(1);
-  EXPECT_NO_THROW(model->create_instance(heap_allocator())->run(two_rows(), outputs, source.token()));
+  EXPECT_NO_THROW(
+      model->create_instance(heap_allocator())->run(two_rows(), outputs, source.token()));
 }
 
 TEST(FakeEngine, FailsEveryNthRunOfTheModel) {
@@ -155,7 +161,8 @@ TEST(FakeEngine, FailsEveryNthRunOfTheModel) {
 TEST(FakeEngine, FailsOnRowsThatBeginWithAValue) {
   FakeOptions options;
   options.fail_value = 5;
-  const std::unique_ptr<Instance> instance = make_fake_model(options)->create_instance(heap_allocator());
+  const std::unique_ptr<Instance> instance =
+      make_fake_model(options)->create_instance(heap_allocator());
   std::vector<Tensor> outputs(1);
   const std::optional<Error> error = error_of([&] { instance->run(two_rows(), outputs, {}); });
   ASSERT_TRUE(error);
@@ -186,13 +193,15 @@ TEST(FakeEngine, RefusesASignatureThatItsOutputCannotHave) {
 TEST(FakeFile, IsLoadedByTheRegisteredEngine) {
   register_fake_engine();
   register_fake_engine();
-  const std::filesystem::path file = std::filesystem::temp_directory_path() / "fake_engine_test.fake";
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / "fake_engine_test.fake";
   std::ofstream(file) << "memory_bytes: 1000\nload_ms: 1\n";
   const std::shared_ptr<Model> model = engine_for(file).load(file, {}, {});
   EXPECT_EQ(model->memory_bytes(), 1000u);
   ModelOptions limited;
   limited.memory_bytes_max = 999;
-  EXPECT_EQ(error_of([&] { open_engine("fake").load(file, limited, {}); })->code(), Code::kResourceExhausted);
+  EXPECT_EQ(error_of([&] { open_engine("fake").load(file, limited, {}); })->code(),
+            Code::kResourceExhausted);
   std::filesystem::remove(file);
   EXPECT_EQ(error_of([&] { open_engine("fake").load(file, {}, {}); })->code(), Code::kNotFound);
 }
@@ -213,7 +222,8 @@ fail_value: -1.5
 load_ms: 3
 memory_bytes: 42
 interruptible: false
-)", "m.fake");
+)",
+                                         "m.fake");
   EXPECT_EQ(options.signature.inputs[0].dtype, DType::kInt64);
   EXPECT_EQ(options.signature.inputs[0].shape, (Shape{-1, -1}));
   EXPECT_THAT(options.signature.inputs[0].dim_names, ElementsAre("batch", "sequence"));
@@ -236,15 +246,18 @@ TEST(FakeFile, MistakesAreNamedWithFileAndLine) {
     EXPECT_TRUE(error && error->code() == Code::kInvalidArgument) << text;
     return error ? error->message() : "";
   };
-  EXPECT_THAT(complaint("seed: 1\nlatency: 5\n"), HasSubstr("m.fake:2: there is no option 'latency'"));
+  EXPECT_THAT(complaint("seed: 1\nlatency: 5\n"),
+              HasSubstr("m.fake:2: there is no option 'latency'"));
   EXPECT_THAT(complaint("latency_us: soon"), HasSubstr("m.fake:1: 'soon' is not a whole number"));
   EXPECT_THAT(complaint("latency_us: -5"), HasSubstr("a whole number is expected"));
   EXPECT_THAT(complaint("latency_us: 99999999999999"), HasSubstr("more than"));
   EXPECT_THAT(complaint("output: maximum"), HasSubstr("neither echo nor sum"));
-  EXPECT_THAT(complaint("inputs: [{name: x, dtype: FLOAT, shape: [1]}]"), HasSubstr("no datatype 'FLOAT'"));
+  EXPECT_THAT(complaint("inputs: [{name: x, dtype: FLOAT, shape: [1]}]"),
+              HasSubstr("no datatype 'FLOAT'"));
   EXPECT_THAT(complaint("inputs: [{name: x, dtype: FP32}]"), HasSubstr("shape"));
   EXPECT_THAT(complaint("inputs: [{name: x, dtype: FP32, shape: [-2]}]"), HasSubstr("no size"));
-  EXPECT_THAT(complaint("inputs: [{name: x, dtype: FP32, shape: [1,1,1,1,1,1,1,1,1]}]"), HasSubstr("at most 8"));
+  EXPECT_THAT(complaint("inputs: [{name: x, dtype: FP32, shape: [1,1,1,1,1,1,1,1,1]}]"),
+              HasSubstr("at most 8"));
   EXPECT_THAT(complaint("[1, 2]"), HasSubstr("map of options"));
   EXPECT_THAT(complaint("a: [1"), HasSubstr("m.fake:"));
 }

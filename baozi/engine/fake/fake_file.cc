@@ -27,14 +27,24 @@ class Parser {
         {"outputs", [&](const YAML::Node& at) { options.signature.outputs = specs(at); }},
         {"output", [&](const YAML::Node& at) { options.output = output(at); }},
         {"latency_us", [&](const YAML::Node& at) { options.latency = microseconds(at); }},
-        {"latency_per_row_us", [&](const YAML::Node& at) { options.latency_per_row = microseconds(at); }},
+        {"latency_per_row_us",
+         [&](const YAML::Node& at) { options.latency_per_row = microseconds(at); }},
         {"jitter_us", [&](const YAML::Node& at) { options.jitter = microseconds(at); }},
-        {"seed", [&](const YAML::Node& at) { options.seed = value<std::uint64_t>(at, "a whole number"); }},
-        {"fail_every", [&](const YAML::Node& at) { options.fail_every = value<std::uint64_t>(at, "a whole number"); }},
-        {"fail_value", [&](const YAML::Node& at) { options.fail_value = value<double>(at, "a number"); }},
+        {"seed",
+         [&](const YAML::Node& at) { options.seed = value<std::uint64_t>(at, "a whole number"); }},
+        {"fail_every",
+         [&](const YAML::Node& at) {
+           options.fail_every = value<std::uint64_t>(at, "a whole number");
+         }},
+        {"fail_value",
+         [&](const YAML::Node& at) { options.fail_value = value<double>(at, "a number"); }},
         {"load_ms", [&](const YAML::Node& at) { options.load_time = microseconds(at) * 1000; }},
-        {"memory_bytes", [&](const YAML::Node& at) { options.memory_bytes = value<std::size_t>(at, "a whole number"); }},
-        {"interruptible", [&](const YAML::Node& at) { options.interruptible = value<bool>(at, "true or false"); }}};
+        {"memory_bytes",
+         [&](const YAML::Node& at) {
+           options.memory_bytes = value<std::size_t>(at, "a whole number");
+         }},
+        {"interruptible",
+         [&](const YAML::Node& at) { options.interruptible = value<bool>(at, "true or false"); }}};
     for (const auto& entry : root) {
       const auto key = value<std::string>(entry.first, "the name of an option");
       const auto known = keys.find(key);
@@ -53,7 +63,9 @@ class Parser {
   }
 
  private:
-  [[noreturn]] void refuse(const YAML::Node& at, const std::string& why) const { refuse(at.Mark(), why); }
+  [[noreturn]] void refuse(const YAML::Node& at, const std::string& why) const {
+    refuse(at.Mark(), why);
+  }
 
   template <class T>
   T value(const YAML::Node& at, const char* wanted) const {
@@ -69,7 +81,8 @@ class Parser {
 
   Duration microseconds(const YAML::Node& at) const {
     const auto count = value<std::uint64_t>(at, "a whole number");
-    if (count > kMicrosecondsMax) refuse(at, fmt::format("{} is more than {}", count, kMicrosecondsMax));
+    if (count > kMicrosecondsMax)
+      refuse(at, fmt::format("{} is more than {}", count, kMicrosecondsMax));
     return std::chrono::microseconds(count);
   }
 
@@ -95,7 +108,10 @@ class Parser {
     result.name = value<std::string>(at["name"], "a name");
     const auto dtype = value<std::string>(at["dtype"], "a datatype");
     const std::optional<DType> known = dtype_from_name(dtype);
-    if (!known) refuse(at["dtype"], fmt::format("there is no datatype '{}'; KServe's names are used, such as FP32", dtype));
+    if (!known)
+      refuse(
+          at["dtype"],
+          fmt::format("there is no datatype '{}'; KServe's names are used, such as FP32", dtype));
     result.dtype = *known;
     if (!at["shape"].IsSequence()) refuse(at["shape"], "a list of sizes is expected here");
     for (const YAML::Node& dim : at["shape"]) add_dim(dim, result);
@@ -108,7 +124,8 @@ class Parser {
     std::int64_t size = -1;
     const bool is_size = YAML::convert<std::int64_t>::decode(at, size);
     if (is_size && size < -1) refuse(at, fmt::format("{} is no size", text));
-    if (spec.shape.rank() == Shape::kRankMax) refuse(at, fmt::format("at most {} dimensions", Shape::kRankMax));
+    if (spec.shape.rank() == Shape::kRankMax)
+      refuse(at, fmt::format("at most {} dimensions", Shape::kRankMax));
     spec.shape.push_back(is_size ? size : -1);
     spec.dim_names.push_back(is_size ? "" : text);
   }

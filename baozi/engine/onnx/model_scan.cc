@@ -21,18 +21,41 @@ constexpr int kDepthMax = 64;              // graphs within graphs
 constexpr std::size_t kTextMax = 1 << 16;  // names and locations
 
 // Field numbers of onnx.proto.
-namespace model_field { enum : std::uint32_t { kIrVersion = 1, kGraph = 7, kFunctions = 25 }; }
-namespace graph_field { enum : std::uint32_t { kNode = 1, kInitializer = 5, kSparseInitializer = 15 }; }
-namespace function_field { enum : std::uint32_t { kNode = 7 }; }
-namespace node_field { enum : std::uint32_t { kAttribute = 5 }; }
-namespace attribute_field {
-enum : std::uint32_t { kTensor = 5, kGraph = 6, kTensors = 10, kGraphs = 11, kSparse = 22, kSparses = 23 };
+namespace model_field {
+enum : std::uint32_t { kIrVersion = 1, kGraph = 7, kFunctions = 25 };
 }
-namespace sparse_field { enum : std::uint32_t { kValues = 1, kIndices = 2 }; }
-namespace tensor_field { enum : std::uint32_t { kName = 8, kExternalData = 13 }; }
-namespace entry_field { enum : std::uint32_t { kKey = 1, kValue = 2 }; }
+namespace graph_field {
+enum : std::uint32_t { kNode = 1, kInitializer = 5, kSparseInitializer = 15 };
+}
+namespace function_field {
+enum : std::uint32_t { kNode = 7 };
+}
+namespace node_field {
+enum : std::uint32_t { kAttribute = 5 };
+}
+namespace attribute_field {
+enum : std::uint32_t {
+  kTensor = 5,
+  kGraph = 6,
+  kTensors = 10,
+  kGraphs = 11,
+  kSparse = 22,
+  kSparses = 23
+};
+}
+namespace sparse_field {
+enum : std::uint32_t { kValues = 1, kIndices = 2 };
+}
+namespace tensor_field {
+enum : std::uint32_t { kName = 8, kExternalData = 13 };
+}
+namespace entry_field {
+enum : std::uint32_t { kKey = 1, kValue = 2 };
+}
 
-[[noreturn]] void refuse(std::string message) { throw Error(Code::kInvalidArgument, std::move(message)); }
+[[noreturn]] void refuse(std::string message) {
+  throw Error(Code::kInvalidArgument, std::move(message));
+}
 
 struct ExternalData {
   std::string location;
@@ -77,7 +100,8 @@ class Scanner {
 
  private:
   void graph(const Field& message, int depth) {
-    if (depth > kDepthMax) refuse(fmt::format("its graphs are nested more than {} deep", kDepthMax));
+    if (depth > kDepthMax)
+      refuse(fmt::format("its graphs are nested more than {} deep", kDepthMax));
     FieldReader fields(bytes_, message);
     for (Field field; fields.next(field);) {
       if (!field.delimited) continue;
@@ -107,12 +131,19 @@ class Scanner {
       if (!field.delimited) continue;
       switch (field.number) {
         case attribute_field::kTensor:
-        case attribute_field::kTensors: tensor(field); break;
+        case attribute_field::kTensors:
+          tensor(field);
+          break;
         case attribute_field::kGraph:
-        case attribute_field::kGraphs: graph(field, depth + 1); break;
+        case attribute_field::kGraphs:
+          graph(field, depth + 1);
+          break;
         case attribute_field::kSparse:
-        case attribute_field::kSparses: sparse(field); break;
-        default: break;
+        case attribute_field::kSparses:
+          sparse(field);
+          break;
+        default:
+          break;
       }
     }
   }
@@ -120,7 +151,8 @@ class Scanner {
   void sparse(const Field& message) {
     FieldReader fields(bytes_, message);
     for (Field field; fields.next(field);) {
-      const bool is_tensor = field.number == sparse_field::kValues || field.number == sparse_field::kIndices;
+      const bool is_tensor =
+          field.number == sparse_field::kValues || field.number == sparse_field::kIndices;
       if (field.delimited && is_tensor) tensor(field);
     }
   }
@@ -163,25 +195,31 @@ class Scanner {
     return value;
   }
 
-  // Only files in the model's folder, or below it, may be read: a model must not be able to open others.
+  // Only files in the model's folder, or below it, may be read: a model must not be able to open
+  // others.
   void check_external(const std::string& name, const ExternalData& external) {
     const fs::path relative = external.location;
-    if (external.location.empty() || external.location.find('\0') != std::string::npos || relative.is_absolute()) {
-      refuse(fmt::format("weight '{}' lies in '{}': external data must be named by a path relative to the model", name,
-                         external.location));
+    if (external.location.empty() || external.location.find('\0') != std::string::npos ||
+        relative.is_absolute()) {
+      refuse(fmt::format(
+          "weight '{}' lies in '{}': external data must be named by a path relative to the model",
+          name, external.location));
     }
     const fs::path path = (real_folder_ / relative).lexically_normal();
     std::error_code failed;
     const fs::path real = fs::weakly_canonical(path, failed);
     if (failed || !is_below(path) || !is_below(real)) {
-      refuse(fmt::format("weight '{}' lies in '{}', outside the model's folder; external data must be beside the model",
-                         name, external.location));
+      refuse(
+          fmt::format("weight '{}' lies in '{}', outside the model's folder; external data must be "
+                      "beside the model",
+                      name, external.location));
     }
     const auto known = external_.find(real);
     const std::uint64_t size = known != external_.end() ? known->second : size_of(name, real);
     if (external.offset > size || external.length > size - external.offset) {
-      refuse(fmt::format("weight '{}' takes bytes {} to {} of '{}', which has only {}", name, external.offset,
-                         external.offset + external.length, external.location, size));
+      refuse(fmt::format("weight '{}' takes bytes {} to {} of '{}', which has only {}", name,
+                         external.offset, external.offset + external.length, external.location,
+                         size));
     }
     external_.try_emplace(real, size);
   }
@@ -193,11 +231,12 @@ class Scanner {
   static std::uint64_t size_of(const std::string& name, const fs::path& path) {
     std::error_code failed;
     if (!fs::is_regular_file(path, failed)) {
-      refuse(fmt::format("weight '{}' lies in '{}', which is missing; put it beside the model", name,
-                         path.filename().string()));
+      refuse(fmt::format("weight '{}' lies in '{}', which is missing; put it beside the model",
+                         name, path.filename().string()));
     }
     const std::uint64_t size = fs::file_size(path, failed);
-    if (failed) refuse(fmt::format("'{}' cannot be read: {}", path.filename().string(), failed.message()));
+    if (failed)
+      refuse(fmt::format("'{}' cannot be read: {}", path.filename().string(), failed.message()));
     return size;
   }
 
@@ -212,7 +251,8 @@ class Scanner {
 ModelScan scan_model(const fs::path& file) {
   std::error_code failed;
   const fs::file_status status = fs::status(file, failed);
-  if (!fs::exists(status)) throw Error(Code::kNotFound, fmt::format("{}: there is no such file", file.string()));
+  if (!fs::exists(status))
+    throw Error(Code::kNotFound, fmt::format("{}: there is no such file", file.string()));
   try {
     if (!fs::is_regular_file(status)) refuse("it is no file");
     WireFile bytes(file);

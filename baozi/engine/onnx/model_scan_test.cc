@@ -54,12 +54,14 @@ TEST_F(ModelScanTest, CountsTheFileAndItsExternalDataOnce) {
 TEST_F(ModelScanTest, LooksIntoTheGraphsOfNodes) {
   const std::string body = message(5, external_tensor("w", 4, "../outside.bin", "0", "16"));
   const std::string attribute = message(5, message(1, "body") + message(6, body));
-  EXPECT_THAT(complaint(model(message(1, node("Loop", {"x"}, "y", attribute)))), HasSubstr("outside the model's folder"));
+  EXPECT_THAT(complaint(model(message(1, node("Loop", {"x"}, "y", attribute)))),
+              HasSubstr("outside the model's folder"));
 }
 
 TEST_F(ModelScanTest, RefusesExternalDataOutsideTheFolder) {
   folder_.write("secret.bin", std::string(64, 's'));
-  for (const char* location : {"../secret.bin", "/etc/passwd", "", "sub/../../secret.bin", "..", "."}) {
+  for (const char* location :
+       {"../secret.bin", "/etc/passwd", "", "sub/../../secret.bin", "..", "."}) {
     EXPECT_NE(complaint(with_weight(location)), "") << location;
   }
   fs::create_directories(folder_.path() / "folder");
@@ -88,13 +90,15 @@ TEST_F(ModelScanTest, RefusesWhatIsNoModel) {
   EXPECT_THAT(complaint("GGUF: some other file"), HasSubstr("no ONNX model"));
   EXPECT_THAT(complaint(number(1, 8)), HasSubstr("no graph"));
   const std::string whole = with_weight("gone.bin");
-  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_NE(complaint(whole.substr(0, size)), "") << size;
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_NE(complaint(whole.substr(0, size)), "") << size;
 }
 
 TEST_F(ModelScanTest, BoundsTheNestingOfGraphs) {
   std::string graph;
   for (int depth = 0; depth < 100; ++depth) {
-    graph = message(1, node("If", {"x"}, "y", message(5, message(1, "then_branch") + message(6, graph))));
+    graph = message(
+        1, node("If", {"x"}, "y", message(5, message(1, "then_branch") + message(6, graph))));
   }
   EXPECT_THAT(complaint(model(graph)), HasSubstr("nested more than"));
 }

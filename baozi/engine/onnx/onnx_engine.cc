@@ -14,19 +14,27 @@ namespace {
 
 GraphOptimizationLevel optimization_level(int level) {
   switch (level) {
-    case 0: return ORT_DISABLE_ALL;
-    case 1: return ORT_ENABLE_BASIC;
-    case 2: return ORT_ENABLE_EXTENDED;
-    case 99: return ORT_ENABLE_ALL;
+    case 0:
+      return ORT_DISABLE_ALL;
+    case 1:
+      return ORT_ENABLE_BASIC;
+    case 2:
+      return ORT_ENABLE_EXTENDED;
+    case 99:
+      return ORT_ENABLE_ALL;
     default:
-      throw Error(Code::kInvalidArgument,
-                  fmt::format("optimization_level {} is none of 0 (none), 1 (basic), 2 (extended), 99 (all)", level));
+      throw Error(
+          Code::kInvalidArgument,
+          fmt::format(
+              "optimization_level {} is none of 0 (none), 1 (basic), 2 (extended), 99 (all)",
+              level));
   }
 }
 
 Ort::SessionOptions session_options(const ModelOptions& options) {
   if (options.threads < 1) {
-    throw Error(Code::kInvalidArgument, fmt::format("threads is {}, but must be at least 1", options.threads));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("threads is {}, but must be at least 1", options.threads));
   }
   Ort::SessionOptions session;
   session.SetIntraOpNumThreads(options.threads);
@@ -41,7 +49,8 @@ Ort::SessionOptions session_options(const ModelOptions& options) {
     try {
       session.AddConfigEntry(key.c_str(), value.c_str());
     } catch (const Ort::Exception& error) {
-      throw Error(Code::kInvalidArgument, fmt::format("session_config '{}': {}", key, error.what()));
+      throw Error(Code::kInvalidArgument,
+                  fmt::format("session_config '{}': {}", key, error.what()));
     }
   }
   add_providers(session, options);
@@ -50,13 +59,14 @@ Ort::SessionOptions session_options(const ModelOptions& options) {
 
 void check_memory(const std::filesystem::path& file, std::uint64_t estimate, std::size_t limit) {
   if (limit == 0 || estimate <= limit) return;
-  throw Error(Code::kResourceExhausted,
-              fmt::format("{}: its weights take about {} bytes, above memory_bytes_max of {}; raise that, or unload "
-                          "another model",
-                          file.string(), estimate, limit));
+  throw Error(Code::kResourceExhausted, fmt::format("{}: its weights take about {} bytes, above "
+                                                    "memory_bytes_max of {}; raise that, or unload "
+                                                    "another model",
+                                                    file.string(), estimate, limit));
 }
 
-Ort::Session open_session(const std::filesystem::path& file, Ort::SessionOptions& options, const StopToken& stop) {
+Ort::Session open_session(const std::filesystem::path& file, Ort::SessionOptions& options,
+                          const StopToken& stop) {
   const auto cancel = [&options]() noexcept {
     // Nothing can be done about a failure here; the load then runs to its end.
     if (OrtStatus* status = Ort::GetApi().SessionOptionsSetLoadCancellationFlag(options, true)) {
@@ -70,7 +80,8 @@ Ort::Session open_session(const std::filesystem::path& file, Ort::SessionOptions
     throw_if_stopped(stop);
     throw load_error(file.string(), error.GetOrtErrorCode(), error.what());
   } catch (const std::bad_alloc&) {
-    throw Error(Code::kResourceExhausted, fmt::format("{}: the system has no memory for it", file.string()));
+    throw Error(Code::kResourceExhausted,
+                fmt::format("{}: the system has no memory for it", file.string()));
   }
 }
 
@@ -80,17 +91,20 @@ OnnxEngine::OnnxEngine() { onnx_environment(); }
 
 std::string OnnxEngine::version() const { return OrtGetApiBase()->GetVersionString(); }
 
-bool OnnxEngine::accepts(const std::filesystem::path& file) const { return file.extension() == ".onnx"; }
+bool OnnxEngine::accepts(const std::filesystem::path& file) const {
+  return file.extension() == ".onnx";
+}
 
-std::shared_ptr<Model> OnnxEngine::load(const std::filesystem::path& file, const ModelOptions& options,
-                                        StopToken stop) {
+std::shared_ptr<Model> OnnxEngine::load(const std::filesystem::path& file,
+                                        const ModelOptions& options, StopToken stop) {
   throw_if_stopped(stop);
   const ModelScan scan = scan_model(file);
   const std::uint64_t weights = scan.file_bytes + scan.external_bytes;
   check_memory(file, weights, options.memory_bytes_max);
   Ort::SessionOptions session_settings = session_options(options);
   Ort::Session session = open_session(file, session_settings, stop);
-  // The file as parsed, and weights that were packed anew, are freed by now: let the system have their pages.
+  // The file as parsed, and weights that were packed anew, are freed by now: let the system have
+  // their pages.
   ::malloc_trim(0);
   return make_onnx_model(file.string(), std::move(session), weights);
 }
@@ -100,7 +114,8 @@ std::shared_ptr<Model> OnnxEngine::load(const std::filesystem::path& file, const
 // The two functions of plugin.h.
 BAOZI_ENGINE_EXPORT std::uint32_t baozi_engine_abi() { return baozi::engine::kEngineAbi; }
 
-BAOZI_ENGINE_EXPORT baozi::engine::Engine* baozi_engine_create(const baozi::engine::EngineHost& host) {
+BAOZI_ENGINE_EXPORT baozi::engine::Engine* baozi_engine_create(
+    const baozi::engine::EngineHost& host) {
   baozi::engine::set_onnx_host(host);
   return new baozi::engine::OnnxEngine;
 }

@@ -1,4 +1,5 @@
-// OnnxEngine: ONNX models run by ONNX Runtime. Programs get it from open_engine("onnx"), which loads it as a plug-in.
+// OnnxEngine: ONNX models run by ONNX Runtime. Programs get it from open_engine("onnx"), which
+// loads it as a plug-in.
 //
 // Thread safety: as engine.h says. One session a model; its instances call it concurrently.
 #pragma once
@@ -15,7 +16,8 @@ class OnnxEngine final : public Engine {
   std::string_view name() const noexcept override { return "onnx"; }
   std::string version() const override;
   bool accepts(const std::filesystem::path& file) const override;
-  std::shared_ptr<Model> load(const std::filesystem::path& file, const ModelOptions& options, StopToken stop) override;
+  std::shared_ptr<Model> load(const std::filesystem::path& file, const ModelOptions& options,
+                              StopToken stop) override;
 };
 
 }  // namespace baozi::engine

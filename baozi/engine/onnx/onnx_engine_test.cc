@@ -19,7 +19,8 @@
 #include "baozi/engine/onnx/scratch_folder.h"
 #include "baozi/engine/onnx/test_models.h"
 
-// A model that asks for terabytes must get "no memory" from the sanitizers' allocators too, instead of an abort.
+// A model that asks for terabytes must get "no memory" from the sanitizers' allocators too, instead
+// of an abort.
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
 extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
 
@@ -57,7 +58,8 @@ std::shared_ptr<Model> load(const fs::path& file, const ModelOptions& options = 
   return open_engine("onnx").load(file, options, {});
 }
 
-std::vector<Tensor> run(Instance& instance, const std::vector<Tensor>& inputs, std::size_t outputs, StopToken stop = {}) {
+std::vector<Tensor> run(Instance& instance, const std::vector<Tensor>& inputs, std::size_t outputs,
+                        StopToken stop = {}) {
   std::vector<Tensor> results(outputs);
   instance.run(inputs, results, stop);
   return results;
@@ -87,7 +89,8 @@ TEST(OnnxEngine, ReadsTheSignatureWithTheNamesOfDimensions) {
 
 TEST(OnnxEngine, ReadsMetadata) {
   const ScratchFolder folder;
-  const std::string graph = message(1, node("Identity", {"x"}, "y")) + message(11, value_info("x", {"N"})) +
+  const std::string graph = message(1, node("Identity", {"x"}, "y")) +
+                            message(11, value_info("x", {"N"})) +
                             message(12, value_info("y", {"N"}));
   const std::shared_ptr<Model> loaded = load(folder.write("m.onnx", model(graph)));
   EXPECT_EQ(loaded->metadata().at("colour"), "green");
@@ -112,8 +115,9 @@ TEST(OnnxEngine, EstimatesMemoryFromTheFilesAndKeepsItsLimitBeforeLoading) {
 TEST(OnnxInstance, Computes) {
   const std::shared_ptr<Model> model = load(test_model("add_sub"));
   const std::unique_ptr<Instance> instance = model->create_instance(heap_allocator());
-  const std::vector<Tensor> outputs =
-      run(*instance, {Tensor::of<float>({1, 4}, {1, 2, 3, 4}), Tensor::of<float>({1, 4}, {10, 20, 30, 40})}, 2);
+  const std::vector<Tensor> outputs = run(
+      *instance,
+      {Tensor::of<float>({1, 4}, {1, 2, 3, 4}), Tensor::of<float>({1, 4}, {10, 20, 30, 40})}, 2);
   EXPECT_THAT(outputs[0].values<float>(), ElementsAre(11, 22, 33, 44));
   EXPECT_THAT(outputs[1].values<float>(), ElementsAre(-9, -18, -27, -36));
 }
@@ -130,7 +134,8 @@ TEST_P(OnnxTypes, PassUnchanged) {
   ASSERT_EQ(model->signature().inputs[0].dtype, GetParam().dtype);
   const std::unique_ptr<Instance> instance = model->create_instance(heap_allocator());
   Tensor input = Tensor::allocate(GetParam().dtype, {2, 3});
-  for (std::size_t i = 0; i < input.data().size(); ++i) input.mutable_data().mutable_data()[i] = std::byte(i % 2);
+  for (std::size_t i = 0; i < input.data().size(); ++i)
+    input.mutable_data().mutable_data()[i] = std::byte(i % 2);
   for (int repeat = 0; repeat < 2; ++repeat) {
     const std::vector<Tensor> outputs = run(*instance, {input}, 1);
     EXPECT_EQ(outputs[0].dtype(), GetParam().dtype);
@@ -139,20 +144,17 @@ TEST_P(OnnxTypes, PassUnchanged) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, OnnxTypes,
-                         ::testing::Values(TypeCase{"identity_bool", DType::kBool}, TypeCase{"identity_uint8", DType::kUint8},
-                                           TypeCase{"identity_uint16", DType::kUint16},
-                                           TypeCase{"identity_uint32", DType::kUint32},
-                                           TypeCase{"identity_uint64", DType::kUint64},
-                                           TypeCase{"identity_int8", DType::kInt8},
-                                           TypeCase{"identity_int16", DType::kInt16},
-                                           TypeCase{"identity_int32", DType::kInt32},
-                                           TypeCase{"identity_int64", DType::kInt64},
-                                           TypeCase{"identity_fp16", DType::kFp16},
-                                           TypeCase{"identity_bf16", DType::kBf16},
-                                           TypeCase{"identity_fp32", DType::kFp32},
-                                           TypeCase{"identity_fp64", DType::kFp64}),
-                         [](const auto& given) { return std::string(given.param.model); });
+INSTANTIATE_TEST_SUITE_P(
+    All, OnnxTypes,
+    ::testing::Values(
+        TypeCase{"identity_bool", DType::kBool}, TypeCase{"identity_uint8", DType::kUint8},
+        TypeCase{"identity_uint16", DType::kUint16}, TypeCase{"identity_uint32", DType::kUint32},
+        TypeCase{"identity_uint64", DType::kUint64}, TypeCase{"identity_int8", DType::kInt8},
+        TypeCase{"identity_int16", DType::kInt16}, TypeCase{"identity_int32", DType::kInt32},
+        TypeCase{"identity_int64", DType::kInt64}, TypeCase{"identity_fp16", DType::kFp16},
+        TypeCase{"identity_bf16", DType::kBf16}, TypeCase{"identity_fp32", DType::kFp32},
+        TypeCase{"identity_fp64", DType::kFp64}),
+    [](const auto& given) { return std::string(given.param.model); });
 
 TEST(OnnxInstance, PassesStringsWithZeroBytesAndOfNoLength) {
   const std::shared_ptr<Model> model = load(test_model("identity_string"));
@@ -193,7 +195,8 @@ TEST(OnnxInstance, TakesOutputsFromTheAllocatorWhenTheInputsTellTheirShape) {
   const std::unique_ptr<Instance> instance = model->create_instance(allocator);
   for (const std::int64_t length : {1, 7, 3}) {
     const int before = allocator.calls;
-    const Tensor input = Tensor::of<float>({2, length}, std::vector<float>(static_cast<std::size_t>(2 * length), 1.0f));
+    const Tensor input = Tensor::of<float>(
+        {2, length}, std::vector<float>(static_cast<std::size_t>(2 * length), 1.0f));
     const std::vector<Tensor> outputs = run(*instance, {input}, 2);
     EXPECT_EQ(outputs[0].shape(), (Shape{2, 1}));
     EXPECT_EQ(outputs[1].shape(), (Shape{2, length}));
@@ -206,7 +209,8 @@ TEST(OnnxInstance, TakesOutputsFromTheAllocatorWhenTheInputsTellTheirShape) {
 // NonZero's result has as many columns as there are non-zero elements.
 TEST(OnnxInstance, HandsOnOutputsWhoseShapeOnlyTheRunTells) {
   const ScratchFolder folder;
-  const std::string graph = message(1, node("NonZero", {"x"}, "y")) + message(11, value_info("x", {"N"})) +
+  const std::string graph = message(1, node("NonZero", {"x"}, "y")) +
+                            message(11, value_info("x", {"N"})) +
                             message(12, value_info("y", {"R", "K"}, 7));
   std::shared_ptr<Model> loaded = load(folder.write("m.onnx", model(graph)));
   CountingAllocator allocator;
@@ -217,7 +221,8 @@ TEST(OnnxInstance, HandsOnOutputsWhoseShapeOnlyTheRunTells) {
   EXPECT_EQ(allocator.calls, 0) << "the memory is ONNX Runtime's own";
   instance.reset();
   loaded.reset();
-  EXPECT_THAT(first[0].values<std::int64_t>(), ElementsAre(1, 3)) << "the tensor must keep its memory alive";
+  EXPECT_THAT(first[0].values<std::int64_t>(), ElementsAre(1, 3))
+      << "the tensor must keep its memory alive";
   EXPECT_THAT(second[0].values<std::int64_t>(), ElementsAre(0, 1, 2));
 }
 
@@ -225,7 +230,8 @@ TEST(OnnxInstance, HandsOnOutputsWhoseShapeOnlyTheRunTells) {
 TEST(OnnxInstance, SurvivesDimensionNamesThatLie) {
   const ScratchFolder folder;
   const std::string graph = message(1, node("Concat", {"x", "x"}, "y", int_attribute("axis", 0))) +
-                            message(11, value_info("x", {"N"})) + message(12, value_info("y", {"N"}));
+                            message(11, value_info("x", {"N"})) +
+                            message(12, value_info("y", {"N"}));
   const std::shared_ptr<Model> loaded = load(folder.write("m.onnx", model(graph)));
   ASSERT_THAT(loaded->signature().outputs[0].dim_names, ElementsAre("N"));
   const std::unique_ptr<Instance> instance = loaded->create_instance(heap_allocator());
@@ -269,8 +275,9 @@ TEST(OnnxInstance, RefusesInputsThatDoNotFit) {
 
 TEST(OnnxInstance, AnOperatorThatFailsIsTheCallersMistake) {
   const ScratchFolder folder;
-  const std::string graph = message(1, node("Gather", {"x", "i"}, "y")) + message(11, value_info("x", {"N"})) +
-                            message(11, value_info("i", {"K"}, 7)) + message(12, value_info("y", {"K"}));
+  const std::string graph =
+      message(1, node("Gather", {"x", "i"}, "y")) + message(11, value_info("x", {"N"})) +
+      message(11, value_info("i", {"K"}, 7)) + message(12, value_info("y", {"K"}));
   const fs::path file = folder.write("m.onnx", model(graph));
   const std::unique_ptr<Instance> instance = load(file)->create_instance(heap_allocator());
   const Tensor x = Tensor::of<float>({2}, {5, 6});
@@ -279,13 +286,15 @@ TEST(OnnxInstance, AnOperatorThatFailsIsTheCallersMistake) {
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code(), Code::kInvalidArgument);
   EXPECT_THAT(error->message(), StartsWith(file.string()));
-  EXPECT_THAT(run(*instance, {x, Tensor::of<std::int64_t>({1}, {1})}, 1)[0].values<float>(), ElementsAre(6));
+  EXPECT_THAT(run(*instance, {x, Tensor::of<std::int64_t>({1}, {1})}, 1)[0].values<float>(),
+              ElementsAre(6));
 }
 
 TEST(OnnxInstance, RefusesToAllocateWhatTheMachineLacks) {
   const std::shared_ptr<Model> model = load(hostile_model("absurd_output"));
   const std::unique_ptr<Instance> instance = model->create_instance(heap_allocator());
-  const std::optional<Error> error = error_of([&] { run(*instance, {Tensor::of<std::int64_t>({1}, {1})}, 1); });
+  const std::optional<Error> error =
+      error_of([&] { run(*instance, {Tensor::of<std::int64_t>({1}, {1})}, 1); });
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code(), Code::kResourceExhausted) << error->message();
   EXPECT_EQ(run(*instance, {Tensor::of<std::int64_t>({1}, {0})}, 1)[0].shape(), (Shape{0}));
@@ -302,8 +311,8 @@ TEST(OnnxInstance, EndsEarlyWhenAskedToStopAndStaysUsable) {
       source.request_stop(reason);
     });
     const auto start = std::chrono::steady_clock::now();
-    const std::optional<Error> error =
-        error_of([&] { run(*instance, {Tensor::of<std::int64_t>({1}, {1'000'000})}, 1, source.token()); });
+    const std::optional<Error> error = error_of(
+        [&] { run(*instance, {Tensor::of<std::int64_t>({1}, {1'000'000})}, 1, source.token()); });
     stopper.join();
     ASSERT_TRUE(error);
     EXPECT_EQ(error->code(), reason) << error->message();
@@ -317,12 +326,13 @@ TEST(OnnxInstance, DoesNotStartWhenStoppedBefore) {
   const std::unique_ptr<Instance> instance = model->create_instance(heap_allocator());
   StopSource source;
   source.request_stop(Code::kDeadlineExceeded);
-  const std::optional<Error> error =
-      error_of([&] { run(*instance, {Tensor::of<float>({1, 4}, {1, 2, 3, 4})}, 1, source.token()); });
+  const std::optional<Error> error = error_of(
+      [&] { run(*instance, {Tensor::of<float>({1, 4}, {1, 2, 3, 4})}, 1, source.token()); });
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code(), Code::kDeadlineExceeded);
-  EXPECT_EQ(error_of([&] { open_engine("onnx").load(test_model("noop"), {}, source.token()); })->code(),
-            Code::kDeadlineExceeded);
+  EXPECT_EQ(
+      error_of([&] { open_engine("onnx").load(test_model("noop"), {}, source.token()); })->code(),
+      Code::kDeadlineExceeded);
 }
 
 TEST(OnnxInstance, InstancesOfOneModelRunBesideEachOther) {
@@ -333,7 +343,8 @@ TEST(OnnxInstance, InstancesOfOneModelRunBesideEachOther) {
       const std::unique_ptr<Instance> instance = model->create_instance(heap_allocator());
       for (std::int64_t i = 1; i < 200; ++i) {
         const auto count = static_cast<std::size_t>(i);
-        const Tensor input = Tensor::of<float>({1, i}, std::vector<float>(count, static_cast<float>(t)));
+        const Tensor input =
+            Tensor::of<float>({1, i}, std::vector<float>(count, static_cast<float>(t)));
         const std::vector<Tensor> outputs = run(*instance, {input}, 2);
         ASSERT_EQ(outputs[0].values<float>()[0], static_cast<float>(t) * static_cast<float>(i));
       }
@@ -342,7 +353,8 @@ TEST(OnnxInstance, InstancesOfOneModelRunBesideEachOther) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// What is left is ONNX Runtime's own: the same number as for the bare library with values that stay bound.
+// What is left is ONNX Runtime's own: the same number as for the bare library with values that stay
+// bound.
 TEST(OnnxInstance, AllocatesNothingOfItsOwnInSteadyState) {
   constexpr int kRuns = 100;
   const std::shared_ptr<Model> model = load(test_model("noop"));
@@ -368,17 +380,22 @@ TEST(OnnxInstance, AllocatesNothingOfItsOwnInSteadyState) {
   std::array<float, 4> in{1, 2, 3, 4};
   std::array<float, 4> out{};
   const std::array<std::int64_t, 2> dims{1, 4};
-  const Ort::Value input = Ort::Value::CreateTensor<float>(memory, in.data(), in.size(), dims.data(), dims.size());
-  Ort::Value output = Ort::Value::CreateTensor<float>(memory, out.data(), out.size(), dims.data(), dims.size());
+  const Ort::Value input =
+      Ort::Value::CreateTensor<float>(memory, in.data(), in.size(), dims.data(), dims.size());
+  Ort::Value output =
+      Ort::Value::CreateTensor<float>(memory, out.data(), out.size(), dims.data(), dims.size());
   const char* input_name = "input";
   const char* output_name = "output";
   const Ort::RunOptions run_options;
-  const auto bare = [&] { session.Run(run_options, &input_name, &input, 1, &output_name, &output, 1); };
+  const auto bare = [&] {
+    session.Run(run_options, &input_name, &input, 1, &output_name, &output, 1);
+  };
   for (int i = 0; i < 10; ++i) bare();
   const std::size_t before_bare = counting_new::count();
   for (int i = 0; i < kRuns; ++i) bare();
   const std::size_t theirs = counting_new::count() - before_bare;
-  EXPECT_GT(theirs, 0u) << "the library's allocations are no longer counted, so this test says nothing";
+  EXPECT_GT(theirs, 0u)
+      << "the library's allocations are no longer counted, so this test says nothing";
   EXPECT_EQ(ours, theirs);
 }
 
@@ -398,14 +415,17 @@ TEST_P(HostileModels, AreRefusedByTheNameOfTheFile) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, HostileModels,
-                         ::testing::Values("empty", "truncated", "random_bytes", "other_protobuf", "unknown_op",
-                                           "unknown_domain", "cyclic", "absurd_weight", "wrong_type", "external_escape",
-                                           "external_escape_far", "external_absolute", "external_missing"),
+                         ::testing::Values("empty", "truncated", "random_bytes", "other_protobuf",
+                                           "unknown_op", "unknown_domain", "cyclic",
+                                           "absurd_weight", "wrong_type", "external_escape",
+                                           "external_escape_far", "external_absolute",
+                                           "external_missing"),
                          [](const auto& given) { return std::string(given.param); });
 
 TEST(OnnxEngine, LoadsNoPrefixOfAModel) {
   const ScratchFolder folder;
-  const std::string graph = message(1, node("Identity", {"x"}, "y")) + message(11, value_info("x", {"N"})) +
+  const std::string graph = message(1, node("Identity", {"x"}, "y")) +
+                            message(11, value_info("x", {"N"})) +
                             message(12, value_info("y", {"N"}));
   const std::string opset = message(8, number(2, 17));
   const std::string whole = number(1, 8) + opset + message(7, message(2, "tiny") + graph);
@@ -437,8 +457,10 @@ TEST(OnnxEngine, RunsWithSeveralThreadsAndExplicitCpuProvider) {
   ModelOptions options;
   options.threads = 2;
   options.providers = {{.name = "cpu", .options = {}, .library = {}}};
-  const std::unique_ptr<Instance> instance = load(test_model("noop"), options)->create_instance(heap_allocator());
-  EXPECT_THAT(run(*instance, {Tensor::of<float>({1, 4}, {1, 2, 3, 4})}, 1)[0].values<float>(), ElementsAre(1, 2, 3, 4));
+  const std::unique_ptr<Instance> instance =
+      load(test_model("noop"), options)->create_instance(heap_allocator());
+  EXPECT_THAT(run(*instance, {Tensor::of<float>({1, 4}, {1, 2, 3, 4})}, 1)[0].values<float>(),
+              ElementsAre(1, 2, 3, 4));
 }
 
 Error provider_error(Provider provider) {
@@ -458,20 +480,23 @@ TEST(OnnxProviders, OneThatIsNotThereSaysWhatIs) {
 }
 
 TEST(OnnxProviders, AMissingLibraryIsNamed) {
-  const Error error = provider_error({.name = "mine", .options = {}, .library = "/nonexistent/libmine.so"});
+  const Error error =
+      provider_error({.name = "mine", .options = {}, .library = "/nonexistent/libmine.so"});
   EXPECT_EQ(error.code(), Code::kFailedPrecondition);
   EXPECT_THAT(error.message(), HasSubstr("/nonexistent/libmine.so"));
 }
 
 TEST(OnnxProviders, ALibraryThatIsNoProviderIsRefused) {
-  const fs::path foreign = fs::path(BAOZI_BINARY_DIR) / "test_plugins" / "libbaozi_engine_test_foreign.so";
+  const fs::path foreign =
+      fs::path(BAOZI_BINARY_DIR) / "test_plugins" / "libbaozi_engine_test_foreign.so";
   const Error error = provider_error({.name = "mine", .options = {}, .library = foreign});
   EXPECT_EQ(error.code(), Code::kFailedPrecondition);
   EXPECT_THAT(error.message(), HasSubstr("was refused"));
 }
 
 TEST(OnnxProviders, TheCpuTakesNoOptions) {
-  const Error error = provider_error({.name = "cpu", .options = {{"device_id", "0"}}, .library = {}});
+  const Error error =
+      provider_error({.name = "cpu", .options = {{"device_id", "0"}}, .library = {}});
   EXPECT_EQ(error.code(), Code::kFailedPrecondition);
   EXPECT_THAT(error.message(), HasSubstr("device_id"));
 }

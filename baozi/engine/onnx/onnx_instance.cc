@@ -21,10 +21,12 @@ bool aligned(const Tensor& tensor) noexcept {
   return size == 0 || reinterpret_cast<std::uintptr_t>(tensor.data().data()) % size == 0;
 }
 
-// What ONNX Runtime says when an output does not have the shape of the memory that was bound for it.
+// What ONNX Runtime says when an output does not have the shape of the memory that was bound for
+// it.
 bool is_shape_mismatch(const OrtStatus* status) noexcept {
   const std::string_view message = Ort::GetApi().GetErrorMessage(status);
-  for (const std::string_view part : {"computed output shape", "shape verification failed"}) {  // 1.32, and older ones
+  for (const std::string_view part :
+       {"computed output shape", "shape verification failed"}) {  // 1.32, and older ones
     if (message.find(part) != std::string_view::npos) return true;
   }
   return false;
@@ -72,12 +74,14 @@ void OnnxInstance::check_inputs(std::span<const Tensor> inputs, std::span<Tensor
   const Signature& signature = model_->signature();
   if (inputs.size() != inputs_.size() || outputs.size() != outputs_.size()) {
     throw Error(Code::kInvalidArgument,
-                fmt::format("{}: the model has {} inputs and {} outputs, but {} and {} were given", model_->file(),
-                            inputs_.size(), outputs_.size(), inputs.size(), outputs.size()));
+                fmt::format("{}: the model has {} inputs and {} outputs, but {} and {} were given",
+                            model_->file(), inputs_.size(), outputs_.size(), inputs.size(),
+                            outputs.size()));
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const TensorSpec& spec = signature.inputs[i];
-    // A model that leaves the rank open looks as if it wanted a scalar; ONNX Runtime knows the difference.
+    // A model that leaves the rank open looks as if it wanted a scalar; ONNX Runtime knows the
+    // difference.
     if (spec.shape.rank() == 0 && spec.dtype == inputs[i].dtype()) continue;
     check_fits(spec, inputs[i]);
   }
@@ -97,11 +101,13 @@ void OnnxInstance::bind_input(std::size_t index, const Tensor& tensor) {
   } else if (aligned(tensor)) {
     bind(slot, tensor);
   } else {
-    // A part of a larger message that does not start where the elements need it: the one case that is copied.
+    // A part of a larger message that does not start where the elements need it: the one case that
+    // is copied.
     slot.value = Ort::Value(nullptr);
     Ort::AllocatorWithDefaultOptions allocator;
     const std::span<const std::int64_t> dims = tensor.shape().dims();
-    slot.value = Ort::Value::CreateTensor(allocator, dims.data(), dims.size(), onnx_type(tensor.dtype()));
+    slot.value =
+        Ort::Value::CreateTensor(allocator, dims.data(), dims.size(), onnx_type(tensor.dtype()));
     std::memcpy(slot.value.GetTensorMutableRawData(), tensor.data().data(), tensor.data().size());
     slot.data = nullptr;
   }
@@ -134,9 +140,9 @@ OrtStatus* OnnxInstance::call(const StopToken& stop) {
   };
   std::optional<StopCallback<decltype(terminate)>> on_stop;
   if (stop.stop_possible()) on_stop.emplace(stop, terminate);
-  OrtStatus* const status =
-      api.Run(model_->session(), options, model_->input_names(), input_values_.data(), input_values_.size(),
-              model_->output_names(), output_values_.size(), output_values_.data());
+  OrtStatus* const status = api.Run(
+      model_->session(), options, model_->input_names(), input_values_.data(), input_values_.size(),
+      model_->output_names(), output_values_.size(), output_values_.data());
   on_stop.reset();
   if (stop.stop_requested()) options_.UnsetTerminate();
   return status;
@@ -159,7 +165,8 @@ void OnnxInstance::take_outputs(std::span<Tensor> outputs) {
     if (in_place(i)) continue;
     Ort::Value value(std::exchange(output_values_[i], nullptr));
     const DType dtype = model_->signature().outputs[i].dtype;
-    outputs[i] = dtype == DType::kBytes ? strings_from_value(value, allocator_) : keeper_->keep(dtype, std::move(value));
+    outputs[i] = dtype == DType::kBytes ? strings_from_value(value, allocator_)
+                                        : keeper_->keep(dtype, std::move(value));
   }
 }
 

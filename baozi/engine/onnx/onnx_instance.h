@@ -1,13 +1,15 @@
 // OnnxInstance: one caller of a model's session. Internal to the engine.
 //
-// Inputs are read from, and outputs written to, the tensors' own memory. An output is written in place when the caller
-// gave fitting memory, or when its shape follows from the inputs' (then the memory is from the allocator); else ONNX
-// Runtime allocates it and that memory is handed on. Values over memory that stays the same from run to run are kept.
-// Of ours, a run in steady state allocates nothing on the tensor path; ONNX Runtime itself allocates 13 or 14 small
-// blocks a run, and 3 more for each value made over new memory (measured with 1.32, one input and one output).
+// Inputs are read from, and outputs written to, the tensors' own memory. An output is written in
+// place when the caller gave fitting memory, or when its shape follows from the inputs' (then the
+// memory is from the allocator); else ONNX Runtime allocates it and that memory is handed on.
+// Values over memory that stays the same from run to run are kept. Of ours, a run in steady state
+// allocates nothing on the tensor path; ONNX Runtime itself allocates 13 or 14 small blocks a run,
+// and 3 more for each value made over new memory (measured with 1.32, one input and one output).
 //
-// Session::Run with bound values was chosen over IoBinding: as quick when the memory stays the same (1.40 and 1.37 µs of
-// CPU for a no-op model), and quicker when it changes (1.68 against 1.78 µs), because names are not looked up again.
+// Session::Run with bound values was chosen over IoBinding: as quick when the memory stays the same
+// (1.40 and 1.37 µs of CPU for a no-op model), and quicker when it changes (1.68 against 1.78 µs),
+// because names are not looked up again.
 //
 // Thread safety: one thread at a time, as every Instance.
 #pragma once
@@ -38,7 +40,8 @@ class OnnxInstance final : public Instance {
 
   void check_inputs(std::span<const Tensor> inputs, std::span<Tensor> outputs) const;
   void bind_input(std::size_t index, const Tensor& tensor);
-  // Lets the output be written in place, into `output`'s memory or fresh one; false when its shape is not known.
+  // Lets the output be written in place, into `output`'s memory or fresh one; false when its shape
+  // is not known.
   bool bind_output(std::size_t index, std::span<const Tensor> inputs, Tensor& output);
   void bind(Slot& slot, const Tensor& tensor);
   OrtStatus* call(const StopToken& stop);

@@ -1,4 +1,5 @@
-// Bytes as an ONNX file: the scan and the load must answer with a model or an Error, whatever the bytes say.
+// Bytes as an ONNX file: the scan and the load must answer with a model or an Error, whatever the
+// bytes say.
 #include <cstdint>
 #include <fstream>
 #include <string_view>
@@ -17,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     engine::scan_model(file);
     engine::ModelOptions options;
-    options.optimization_level = 0;  // constant folding would run what the file says, for as long as it says
+    options.optimization_level =
+        0;  // constant folding would run what the file says, for as long as it says
     onnx.load(file, options, {});
   } catch (const Error&) {
   }

@@ -16,31 +16,37 @@ namespace {
 
 // In the order of DType.
 constexpr std::array<ONNXTensorElementDataType, 14> kTypes{
-    ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL,    ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8,  ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16,
-    ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32,  ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8,
-    ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16,   ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32,  ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
-    ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16,
-    ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,   ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE, ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING};
+    ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL,     ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8,
+    ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16,   ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32,
+    ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64,   ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8,
+    ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16,    ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32,
+    ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,    ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16,
+    ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT,
+    ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE,   ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING};
 
 DType our_type(ONNXTensorElementDataType type, const std::string& name) {
   for (std::size_t i = 0; i < kTypes.size(); ++i) {
     if (kTypes[i] == type) return static_cast<DType>(i);
   }
   throw Error(Code::kUnimplemented,
-              fmt::format("tensor '{}' has ONNX element type {}, which cannot be served", name, static_cast<int>(type)));
+              fmt::format("tensor '{}' has ONNX element type {}, which cannot be served", name,
+                          static_cast<int>(type)));
 }
 
 TensorSpec make_spec(std::string name, const Ort::TypeInfo& type) {
   if (type.GetONNXType() != ONNX_TYPE_TENSOR) {
-    throw Error(Code::kUnimplemented, fmt::format("'{}' is no tensor; sequences, maps and optional values cannot be "
-                                                  "served", name));
+    throw Error(Code::kUnimplemented,
+                fmt::format("'{}' is no tensor; sequences, maps and optional values cannot be "
+                            "served",
+                            name));
   }
   const auto tensor = type.GetTensorTypeAndShapeInfo();
   TensorSpec spec;
   spec.dtype = our_type(tensor.GetElementType(), name);
   spec.name = std::move(name);
   spec.shape = Shape(tensor.GetShape());
-  for (const char* dim : tensor.GetSymbolicDimensions()) spec.dim_names.emplace_back(dim == nullptr ? "" : dim);
+  for (const char* dim : tensor.GetSymbolicDimensions())
+    spec.dim_names.emplace_back(dim == nullptr ? "" : dim);
   return spec;
 }
 
@@ -48,11 +54,12 @@ Signature read_signature(const Ort::Session& session) {
   Ort::AllocatorWithDefaultOptions allocator;
   Signature signature;
   for (std::size_t i = 0; i < session.GetInputCount(); ++i) {
-    signature.inputs.push_back(make_spec(session.GetInputNameAllocated(i, allocator).get(), session.GetInputTypeInfo(i)));
+    signature.inputs.push_back(
+        make_spec(session.GetInputNameAllocated(i, allocator).get(), session.GetInputTypeInfo(i)));
   }
   for (std::size_t i = 0; i < session.GetOutputCount(); ++i) {
-    signature.outputs.push_back(
-        make_spec(session.GetOutputNameAllocated(i, allocator).get(), session.GetOutputTypeInfo(i)));
+    signature.outputs.push_back(make_spec(session.GetOutputNameAllocated(i, allocator).get(),
+                                          session.GetOutputTypeInfo(i)));
   }
   return signature;
 }
@@ -71,7 +78,8 @@ std::map<std::string, std::string> read_metadata(const Ort::Session& session) {
   if (found.GetVersion() > 0) metadata.emplace("version", std::to_string(found.GetVersion()));
   // The model's own entries win over the fixed ones of the same name.
   for (const Ort::AllocatedStringPtr& key : found.GetCustomMetadataMapKeysAllocated(allocator)) {
-    const Ort::AllocatedStringPtr value = found.LookupCustomMetadataMapAllocated(key.get(), allocator);
+    const Ort::AllocatedStringPtr value =
+        found.LookupCustomMetadataMapAllocated(key.get(), allocator);
     metadata[key.get()] = value ? value.get() : "";
   }
   return metadata;
@@ -82,13 +90,15 @@ std::optional<DimSource> find_dim(const Signature& signature, const std::string&
   for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
     const TensorSpec& input = signature.inputs[i];
     for (std::size_t d = 0; d < input.dim_names.size(); ++d) {
-      if (input.shape[d] < 0 && input.dim_names[d] == name) return DimSource{static_cast<int>(i), static_cast<int>(d)};
+      if (input.shape[d] < 0 && input.dim_names[d] == name)
+        return DimSource{static_cast<int>(i), static_cast<int>(d)};
     }
   }
   return std::nullopt;
 }
 
-// A rank of 0 stands for a scalar and for an unknown rank alike, and strings have no size: neither is foretold.
+// A rank of 0 stands for a scalar and for an unknown rank alike, and strings have no size: neither
+// is foretold.
 std::vector<DimSource> find_sources(const Signature& signature, const TensorSpec& output) {
   std::vector<DimSource> sources;
   if (output.dtype == DType::kBytes) return sources;
@@ -117,14 +127,17 @@ std::size_t tensor_bytes(const std::vector<TensorSpec>& specs) {
 
 }  // namespace
 
-ONNXTensorElementDataType onnx_type(DType dtype) noexcept { return kTypes[static_cast<std::size_t>(dtype)]; }
+ONNXTensorElementDataType onnx_type(DType dtype) noexcept {
+  return kTypes[static_cast<std::size_t>(dtype)];
+}
 
 OnnxModel::OnnxModel(std::string file, Ort::Session session, std::uint64_t weight_bytes)
     : file_(std::move(file)),
       session_(std::move(session)),
       signature_(read_signature(session_)),
       metadata_(read_metadata(session_)),
-      memory_bytes_(weight_bytes + tensor_bytes(signature_.inputs) + tensor_bytes(signature_.outputs)) {
+      memory_bytes_(weight_bytes + tensor_bytes(signature_.inputs) +
+                    tensor_bytes(signature_.outputs)) {
   for (const TensorSpec& input : signature_.inputs) input_names_.push_back(input.name.c_str());
   for (const TensorSpec& output : signature_.outputs) {
     output_names_.push_back(output.name.c_str());
@@ -136,7 +149,8 @@ std::unique_ptr<Instance> OnnxModel::create_instance(Allocator& allocator) {
   return std::make_unique<OnnxInstance>(shared_from_this(), allocator);
 }
 
-bool OnnxModel::foretell_shape(std::size_t index, std::span<const Tensor> inputs, Shape& shape) const noexcept {
+bool OnnxModel::foretell_shape(std::size_t index, std::span<const Tensor> inputs,
+                               Shape& shape) const noexcept {
   const std::vector<DimSource>& sources = sources_[index];
   if (sources.empty() || dim_names_lie_.load(std::memory_order_relaxed)) return false;
   shape = signature_.outputs[index].shape;
@@ -150,11 +164,14 @@ bool OnnxModel::foretell_shape(std::size_t index, std::span<const Tensor> inputs
 
 void OnnxModel::distrust_dim_names() noexcept {
   if (dim_names_lie_.exchange(true)) return;
-  onnx_log(spdlog::level::warn, file_ + ": the names of its dimensions do not agree with what it computes; its outputs "
-                                        "are no longer allocated before a run");
+  onnx_log(spdlog::level::warn,
+           file_ +
+               ": the names of its dimensions do not agree with what it computes; its outputs "
+               "are no longer allocated before a run");
 }
 
-std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session, std::uint64_t weight_bytes) {
+std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session,
+                                       std::uint64_t weight_bytes) {
   try {
     return std::make_shared<OnnxModel>(file, std::move(session), weight_bytes);
   } catch (const Error& error) {

@@ -1,4 +1,5 @@
-// A loaded ONNX model: its session, its signature and what its instances share. Internal to the engine.
+// A loaded ONNX model: its session, its signature and what its instances share. Internal to the
+// engine.
 //
 // Thread safety: constant after construction, except for the flags, which are atomic.
 #pragma once
@@ -15,7 +16,8 @@
 
 namespace baozi::engine {
 
-// Where a free dimension of an output gets its size from: a dimension of an input that has the same name.
+// Where a free dimension of an output gets its size from: a dimension of an input that has the same
+// name.
 struct DimSource {
   int input = -1;  // -1: the size is fixed, or not known before the run
   int dim = 0;
@@ -38,8 +40,10 @@ class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxMo
   const char* const* input_names() const noexcept { return input_names_.data(); }
   const char* const* output_names() const noexcept { return output_names_.data(); }
 
-  // The shape that output `index` will have for these inputs, when its dimensions' names tell; false otherwise.
-  bool foretell_shape(std::size_t index, std::span<const Tensor> inputs, Shape& shape) const noexcept;
+  // The shape that output `index` will have for these inputs, when its dimensions' names tell;
+  // false otherwise.
+  bool foretell_shape(std::size_t index, std::span<const Tensor> inputs,
+                      Shape& shape) const noexcept;
   // The names were found to lie: from now on no shape is foretold.
   void distrust_dim_names() noexcept;
 
@@ -52,13 +56,15 @@ class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxMo
   std::size_t memory_bytes_ = 0;
   std::vector<const char*> input_names_;
   std::vector<const char*> output_names_;
-  std::vector<std::vector<DimSource>> sources_;  // of each output; empty: its shape cannot be foretold
+  std::vector<std::vector<DimSource>>
+      sources_;  // of each output; empty: its shape cannot be foretold
 
   std::atomic<bool> dim_names_lie_{false};
 };
 
 // Throws Error kUnimplemented when an input or output is no tensor of a known element type.
-std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session, std::uint64_t weight_bytes);
+std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session,
+                                       std::uint64_t weight_bytes);
 
 ONNXTensorElementDataType onnx_type(DType dtype) noexcept;
 

@@ -22,8 +22,10 @@ void BareSessionRun(benchmark::State& state) {
   std::array<float, 4> in{1, 2, 3, 4};
   std::array<float, 4> out{};
   const std::array<std::int64_t, 2> dims{1, 4};
-  const Ort::Value input = Ort::Value::CreateTensor<float>(memory, in.data(), in.size(), dims.data(), dims.size());
-  Ort::Value output = Ort::Value::CreateTensor<float>(memory, out.data(), out.size(), dims.data(), dims.size());
+  const Ort::Value input =
+      Ort::Value::CreateTensor<float>(memory, in.data(), in.size(), dims.data(), dims.size());
+  Ort::Value output =
+      Ort::Value::CreateTensor<float>(memory, out.data(), out.size(), dims.data(), dims.size());
   const char* input_name = "input";
   const char* output_name = "output";
   const Ort::RunOptions run_options;
@@ -44,7 +46,8 @@ void BareSessionRunFreshValues(benchmark::State& state) {
   const char* output_name = "output";
   const Ort::RunOptions run_options;
   for (auto _ : state) {
-    const Ort::Value input = Ort::Value::CreateTensor<float>(memory, in.data(), in.size(), dims.data(), dims.size());
+    const Ort::Value input =
+        Ort::Value::CreateTensor<float>(memory, in.data(), in.size(), dims.data(), dims.size());
     benchmark::DoNotOptimize(session.Run(run_options, &input_name, &input, 1, &output_name, 1));
   }
 }
@@ -62,7 +65,8 @@ void InstanceRunInPlace(benchmark::State& state) {
 }
 BENCHMARK(InstanceRunInPlace);
 
-// As a server does it: the output's memory comes from the pool and goes back; here always the same block.
+// As a server does it: the output's memory comes from the pool and goes back; here always the same
+// block.
 void InstanceRunPooled(benchmark::State& state) {
   const std::shared_ptr<Model> model = open_engine("onnx").load(test_model("noop"), {}, {});
   BufferPool pool({});

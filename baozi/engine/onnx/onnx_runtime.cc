@@ -11,17 +11,19 @@ namespace {
 
 std::atomic<const EngineHost*> host{nullptr};
 
-// What ONNX Runtime logs as an error it also returns as one, and whoever catches that reports it: a client that sends bad
-// requests must not fill the log.
-void ORT_API_CALL take_log_line(void*, OrtLoggingLevel severity, const char*, const char*, const char*,
-                                const char* message) {
+// What ONNX Runtime logs as an error it also returns as one, and whoever catches that reports it: a
+// client that sends bad requests must not fill the log.
+void ORT_API_CALL take_log_line(void*, OrtLoggingLevel severity, const char*, const char*,
+                                const char*, const char* message) {
   auto level = spdlog::level::debug;
   if (severity == ORT_LOGGING_LEVEL_WARNING) level = spdlog::level::warn;
   if (severity == ORT_LOGGING_LEVEL_FATAL) level = spdlog::level::err;
   onnx_log(level, fmt::format("onnxruntime: {}", message));
 }
 
-bool has(std::string_view text, std::string_view part) noexcept { return text.find(part) != std::string_view::npos; }
+bool has(std::string_view text, std::string_view part) noexcept {
+  return text.find(part) != std::string_view::npos;
+}
 
 bool is_out_of_memory(std::string_view message) noexcept {
   return has(message, "Failed to allocate memory") || has(message, "bad_alloc") ||
@@ -29,7 +31,8 @@ bool is_out_of_memory(std::string_view message) noexcept {
 }
 
 std::string_view trimmed(std::string_view message) noexcept {
-  while (!message.empty() && (message.back() == '\n' || message.back() == ' ')) message.remove_suffix(1);
+  while (!message.empty() && (message.back() == '\n' || message.back() == ' '))
+    message.remove_suffix(1);
   return message;
 }
 
@@ -51,8 +54,8 @@ Ort::Env& onnx_environment() {
     const OrtApiBase* base = OrtGetApiBase();
     if (base->GetApi(ORT_API_VERSION) == nullptr) {
       throw Error(Code::kFailedPrecondition,
-                  fmt::format("libonnxruntime {} is too old: its API must be {} or later", base->GetVersionString(),
-                              ORT_API_VERSION));
+                  fmt::format("libonnxruntime {} is too old: its API must be {} or later",
+                              base->GetVersionString(), ORT_API_VERSION));
     }
     return new Ort::Env(ORT_LOGGING_LEVEL_WARNING, "baozi", &take_log_line, nullptr);
   }();
@@ -66,7 +69,8 @@ Error load_error(const std::string& prefix, OrtErrorCode code, std::string_view 
   return Error(ours, fmt::format("{}: {}", prefix, trimmed(message)));
 }
 
-// On the CPU an operator fails because of the values or shapes it was given: that is the caller's mistake.
+// On the CPU an operator fails because of the values or shapes it was given: that is the caller's
+// mistake.
 Error run_error(const std::string& prefix, OrtErrorCode code, std::string_view message) {
   Code ours = Code::kInvalidArgument;
   if (code == ORT_EP_FAIL || code == ORT_ENGINE_ERROR) ours = Code::kInternal;

@@ -15,10 +15,12 @@ Shape shape_of(const Ort::Value& value) {
   const auto info = value.GetTensorTypeAndShapeInfo();
   const std::size_t rank = info.GetDimensionsCount();
   if (rank > Shape::kRankMax) {
-    throw Error(Code::kUnimplemented, "the model gave a tensor of more dimensions than can be served");
+    throw Error(Code::kUnimplemented,
+                "the model gave a tensor of more dimensions than can be served");
   }
   std::array<std::int64_t, Shape::kRankMax> dims;
-  Ort::ThrowOnError(Ort::GetApi().GetDimensions(info, dims.data(), rank));  // the C++ form makes a vector
+  Ort::ThrowOnError(
+      Ort::GetApi().GetDimensions(info, dims.data(), rank));  // the C++ form makes a vector
   return Shape(std::span<const std::int64_t>(dims.data(), rank));
 }
 
@@ -30,14 +32,15 @@ Ort::Value view_of(const OrtMemoryInfo* memory, const Tensor& tensor) {
   const Bytes& data = tensor.data();
   void* at = data.empty() ? nothing : const_cast<std::byte*>(data.data());
   const std::span<const std::int64_t> dims = tensor.shape().dims();
-  return Ort::Value::CreateTensor(memory, at, data.size(), dims.data(), dims.size(), onnx_type(tensor.dtype()));
+  return Ort::Value::CreateTensor(memory, at, data.size(), dims.data(), dims.size(),
+                                  onnx_type(tensor.dtype()));
 }
 
 Ort::Value strings_to_value(const Tensor& tensor) {
   Ort::AllocatorWithDefaultOptions allocator;
   const std::span<const std::int64_t> dims = tensor.shape().dims();
-  Ort::Value value =
-      Ort::Value::CreateTensor(allocator, dims.data(), dims.size(), ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING);
+  Ort::Value value = Ort::Value::CreateTensor(allocator, dims.data(), dims.size(),
+                                              ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING);
   std::size_t index = 0;
   for (const std::string_view element : tensor.strings()) {
     char* at = value.GetResizedStringTensorElementBuffer(index++, element.size());
@@ -50,7 +53,8 @@ Tensor strings_from_value(const Ort::Value& value, Allocator& allocator) {
   const Shape shape = shape_of(value);
   const auto count = static_cast<std::size_t>(shape.elements());
   std::size_t total = 0;
-  for (std::size_t i = 0; i < count; ++i) total += sizeof(std::uint32_t) + value.GetStringTensorElementLength(i);
+  for (std::size_t i = 0; i < count; ++i)
+    total += sizeof(std::uint32_t) + value.GetStringTensorElementLength(i);
   Bytes data = allocator.allocate(total);
   std::byte* at = data.mutable_data();
   for (std::size_t i = 0; i < count; ++i) {
@@ -64,7 +68,8 @@ Tensor strings_from_value(const Ort::Value& value, Allocator& allocator) {
     if (size > 0) value.GetStringTensorElement(size, i, at);
     at += size;
   }
-  return Tensor(DType::kBytes, shape, data.size() == total ? std::move(data) : data.slice(0, total));
+  return Tensor(DType::kBytes, shape,
+                data.size() == total ? std::move(data) : data.slice(0, total));
 }
 
 class OutputKeeper::Node final : public BytesOwner {

@@ -1,5 +1,5 @@
-// Between baozi's tensors and ONNX Runtime's values: views without copies where the memory allows, conversions for
-// strings. Internal to the engine.
+// Between baozi's tensors and ONNX Runtime's values: views without copies where the memory allows,
+// conversions for strings. Internal to the engine.
 //
 // Thread safety: free functions over their arguments; an OutputKeeper may be used from any thread.
 // Errors: those of Ort::Exception are left to the caller.
@@ -23,8 +23,9 @@ Ort::Value strings_to_value(const Tensor& tensor);
 // The strings of a value as a BYTES tensor, in memory of `allocator`.
 Tensor strings_from_value(const Ort::Value& value, Allocator& allocator);
 
-// Hands out the memory of ONNX Runtime's own outputs as tensors without copying: the tensor keeps the value, and `model`,
-// alive. The nodes that do so are used again, so that steady state allocates none.
+// Hands out the memory of ONNX Runtime's own outputs as tensors without copying: the tensor keeps
+// the value, and `model`, alive. The nodes that do so are used again, so that steady state
+// allocates none.
 class OutputKeeper : public std::enable_shared_from_this<OutputKeeper> {
  public:
   explicit OutputKeeper(std::shared_ptr<const void> model) : model_(std::move(model)) {}

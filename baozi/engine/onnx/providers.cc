@@ -47,7 +47,8 @@ Libraries& libraries() {
 
 std::vector<std::string> device_providers(const Ort::Env& environment) {
   std::vector<std::string> names;
-  for (const Ort::ConstEpDevice& device : environment.GetEpDevices()) names.emplace_back(device.EpName());
+  for (const Ort::ConstEpDevice& device : environment.GetEpDevices())
+    names.emplace_back(device.EpName());
   return names;
 }
 
@@ -57,15 +58,18 @@ std::vector<std::string> device_providers(const Ort::Env& environment) {
     devices.push_back(fmt::format("{} ({})", device.EpName(), device.Device().Vendor()));
   }
   throw Error(Code::kFailedPrecondition,
-              fmt::format("execution provider '{}' cannot be used: {}; built in are {}; devices: {}. Install an ONNX "
+              fmt::format("execution provider '{}' cannot be used: {}; built in are {}; devices: "
+                          "{}. Install an ONNX "
                           "Runtime that has it, or name its plug-in with `library`",
-                          provider.name, why, fmt::join(Ort::GetAvailableProviders(), ", "), fmt::join(devices, ", ")));
+                          provider.name, why, fmt::join(Ort::GetAvailableProviders(), ", "),
+                          fmt::join(devices, ", ")));
 }
 
 // Registers the library once and returns the names of the providers it brings.
 std::vector<std::string> register_library(const Provider& provider) {
   std::error_code failed;
-  const std::string path = std::filesystem::absolute(provider.library, failed).lexically_normal().string();
+  const std::string path =
+      std::filesystem::absolute(provider.library, failed).lexically_normal().string();
   if (failed || !std::filesystem::is_regular_file(path, failed)) {
     missing(provider, fmt::format("there is no library {}", provider.library.string()));
   }
@@ -88,19 +92,22 @@ std::vector<std::string> register_library(const Provider& provider) {
   return brought;
 }
 
-void add_from_library(Ort::SessionOptions& session, const Provider& provider, const ProviderOptions& options) {
+void add_from_library(Ort::SessionOptions& session, const Provider& provider,
+                      const ProviderOptions& options) {
   const std::vector<std::string> brought = register_library(provider);
   std::vector<Ort::ConstEpDevice> devices;
   for (const Ort::ConstEpDevice& device : onnx_environment().GetEpDevices()) {
     if (std::ranges::count(brought, device.EpName()) > 0) devices.push_back(device);
   }
   if (devices.empty()) {
-    missing(provider, fmt::format("library {} finds no device of its kind here", provider.library.string()));
+    missing(provider,
+            fmt::format("library {} finds no device of its kind here", provider.library.string()));
   }
   session.AppendExecutionProvider_V2(onnx_environment(), devices, options);
 }
 
-void add_built_in(Ort::SessionOptions& session, const Provider& provider, const ProviderOptions& options) {
+void add_built_in(Ort::SessionOptions& session, const Provider& provider,
+                  const ProviderOptions& options) {
   const std::string name = ort_name(provider.name);
   if (name == "CUDAExecutionProvider") {
     Ort::CUDAProviderOptions cuda;
@@ -121,7 +128,8 @@ void add_providers(Ort::SessionOptions& session, const ModelOptions& options) {
   for (const Provider& provider : options.providers) {
     if (provider.name == "cpu" && provider.library.empty()) {
       if (provider.options.empty()) continue;
-      missing(provider, fmt::format("it takes no options, but '{}' was given", provider.options.begin()->first));
+      missing(provider, fmt::format("it takes no options, but '{}' was given",
+                                    provider.options.begin()->first));
     }
     const ProviderOptions entries(provider.options.begin(), provider.options.end());
     try {

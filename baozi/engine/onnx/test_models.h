@@ -12,7 +12,8 @@ namespace baozi::engine {
 // $BAOZI_CACHE, else .cache in the checkout.
 inline std::filesystem::path cache_folder() {
   const char* named = std::getenv("BAOZI_CACHE");
-  return named != nullptr ? std::filesystem::path(named) : std::filesystem::path(BAOZI_SOURCE_DIR) / ".cache";
+  return named != nullptr ? std::filesystem::path(named)
+                          : std::filesystem::path(BAOZI_SOURCE_DIR) / ".cache";
 }
 
 inline std::filesystem::path test_model(std::string_view name) {

@@ -17,13 +17,16 @@ namespace {
 enum : std::uint32_t { kVarint = 0, kFixed64 = 1, kDelimited = 2, kFixed32 = 5 };
 
 [[noreturn]] void damaged(std::uint64_t at) {
-  throw Error(Code::kInvalidArgument, fmt::format("it is damaged, or no ONNX model, at byte {}", at));
+  throw Error(Code::kInvalidArgument,
+              fmt::format("it is damaged, or no ONNX model, at byte {}", at));
 }
 
 }  // namespace
 
-WireFile::WireFile(const std::filesystem::path& path) : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-  if (descriptor_ < 0) throw Error(Code::kInvalidArgument, "it cannot be read; check its permissions");
+WireFile::WireFile(const std::filesystem::path& path)
+    : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  if (descriptor_ < 0)
+    throw Error(Code::kInvalidArgument, "it cannot be read; check its permissions");
   struct stat facts;
   if (::fstat(descriptor_, &facts) != 0) {
     ::close(descriptor_);
@@ -37,7 +40,8 @@ WireFile::~WireFile() { ::close(descriptor_); }
 std::uint8_t WireFile::byte(std::uint64_t at) {
   assert(at < size_);
   if (at < window_begin_ || at >= window_begin_ + window_size_) {
-    const ssize_t got = ::pread(descriptor_, window_.data(), window_.size(), static_cast<off_t>(at));
+    const ssize_t got =
+        ::pread(descriptor_, window_.data(), window_.size(), static_cast<off_t>(at));
     if (got <= 0) damaged(at);
     window_begin_ = at;
     window_size_ = static_cast<std::uint64_t>(got);
@@ -94,7 +98,8 @@ std::string read_text(WireFile& file, const Field& field, std::size_t size_max) 
   if (field.end - field.begin > size_max) damaged(field.begin);
   std::string text;
   text.reserve(field.end - field.begin);
-  for (std::uint64_t at = field.begin; at < field.end; ++at) text.push_back(static_cast<char>(file.byte(at)));
+  for (std::uint64_t at = field.begin; at < field.end; ++at)
+    text.push_back(static_cast<char>(file.byte(at)));
   return text;
 }
 

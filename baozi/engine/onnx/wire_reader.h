@@ -1,5 +1,5 @@
-// Reading protobuf's wire encoding straight from a file, without loading it: fields are told one by one, large ones are
-// skipped without being read.
+// Reading protobuf's wire encoding straight from a file, without loading it: fields are told one by
+// one, large ones are skipped without being read.
 //
 // Thread safety: one thread at a time.
 // Errors: Error kInvalidArgument with the position, without the file's name.
@@ -48,7 +48,8 @@ class FieldReader {
  public:
   FieldReader(WireFile& file, std::uint64_t begin, std::uint64_t end) noexcept
       : file_(file), at_(begin), end_(end) {}
-  FieldReader(WireFile& file, const Field& message) noexcept : FieldReader(file, message.begin, message.end) {}
+  FieldReader(WireFile& file, const Field& message) noexcept
+      : FieldReader(file, message.begin, message.end) {}
 
   // False at the end of the message.
   bool next(Field& field);

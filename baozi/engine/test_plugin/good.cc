@@ -12,8 +12,11 @@ class GoodEngine final : public Engine {
  public:
   std::string_view name() const noexcept override { return "test_good"; }
   std::string version() const override { return "7"; }
-  bool accepts(const std::filesystem::path& file) const override { return file.extension() == ".test_good"; }
-  std::shared_ptr<Model> load(const std::filesystem::path& file, const ModelOptions&, StopToken) override {
+  bool accepts(const std::filesystem::path& file) const override {
+    return file.extension() == ".test_good";
+  }
+  std::shared_ptr<Model> load(const std::filesystem::path& file, const ModelOptions&,
+                              StopToken) override {
     throw Error(Code::kUnimplemented, "no loading of " + file.string());
   }
 };

@@ -1,4 +1,5 @@
-// A plug-in of another version, for the registry's tests: it must be refused before it is asked for an engine.
+// A plug-in of another version, for the registry's tests: it must be refused before it is asked for
+// an engine.
 #include <cstdlib>
 
 #include "baozi/engine/engine.h"
@@ -6,4 +7,6 @@
 
 BAOZI_ENGINE_EXPORT std::uint32_t baozi_engine_abi() { return baozi::engine::kEngineAbi - 1; }
 
-BAOZI_ENGINE_EXPORT baozi::engine::Engine* baozi_engine_create(const baozi::engine::EngineHost&) { std::abort(); }
+BAOZI_ENGINE_EXPORT baozi::engine::Engine* baozi_engine_create(const baozi::engine::EngineHost&) {
+  std::abort();
+}
