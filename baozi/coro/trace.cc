@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 
 namespace baozi {
@@ -15,12 +16,31 @@ namespace baozi {
 void RequestTrace::add(const char* name, Time start, Time end) noexcept {
   const std::uint32_t index = count_.fetch_add(1, std::memory_order_acq_rel);
   if (index >= kStagesMax) return;
-  stages_[index] = Stage{name, start, end, trace::thread_number()};
+  if (Stage* const stage = slot(index)) *stage = Stage{name, start, end, trace::thread_number()};
+}
+
+// Null when there is no memory for it.
+RequestTrace::Stage* RequestTrace::slot(std::uint32_t index) noexcept {
+  if (index < kFirst) return &first_[index];
+  Stage* later = later_.load(std::memory_order_acquire);
+  if (later == nullptr) {
+    auto* const fresh = new (std::nothrow) Stage[kStagesMax - kFirst];
+    if (fresh == nullptr) return nullptr;
+    if (later_.compare_exchange_strong(later, fresh, std::memory_order_acq_rel)) {
+      later = fresh;
+    } else {
+      delete[] fresh;
+    }
+  }
+  return &later[index - kFirst];
 }
 
 std::vector<RequestTrace::Stage> RequestTrace::stages() const {
   const std::uint32_t count = std::min(count_.load(std::memory_order_acquire), kStagesMax);
-  return {stages_.begin(), stages_.begin() + count};
+  std::vector<Stage> stages(first_.begin(), first_.begin() + std::min(count, kFirst));
+  const Stage* const later = later_.load(std::memory_order_acquire);
+  if (count > kFirst && later != nullptr) stages.insert(stages.end(), later, later + (count - kFirst));
+  return stages;
 }
 
 std::uint32_t RequestTrace::dropped() const noexcept {

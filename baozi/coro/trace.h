@@ -36,6 +36,7 @@ class RequestTrace {
   explicit RequestTrace(std::uint64_t id = next_id()) noexcept : id_(id) {}
   RequestTrace(const RequestTrace&) = delete;
   RequestTrace& operator=(const RequestTrace&) = delete;
+  ~RequestTrace() { delete[] later_.load(std::memory_order_relaxed); }
 
   std::uint64_t id() const noexcept { return id_; }
   Time start() const noexcept { return start_; }
@@ -48,10 +49,15 @@ class RequestTrace {
   static std::uint64_t next_id() noexcept;
 
  private:
+  Stage* slot(std::uint32_t index) noexcept;
+
   std::uint64_t id_;
   Time start_ = Clock::now();
   std::atomic<std::uint32_t> count_{0};
-  std::array<Stage, kStagesMax> stages_{};
+  // Most requests have few stages, and ten thousand of them may wait at once; so the array for the rest comes when needed.
+  static constexpr std::uint32_t kFirst = 8;
+  std::array<Stage, kFirst> first_{};
+  std::atomic<Stage*> later_{nullptr};  // kStagesMax - kFirst
 };
 
 // Times a stage from construction to destruction; does nothing for a null trace.

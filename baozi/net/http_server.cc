@@ -103,7 +103,8 @@ class HttpServer::Impl {
   Task<void> serve(std::unique_ptr<Connection> owned);
   Task<void> turn_away(std::unique_ptr<Connection> owned);
   Task<Status> read_request(Connection* connection);
-  Task<HttpResponse> answer(Connection* connection);
+  Task<void> answer(Connection* connection, HttpResponse* response);
+  Task<HttpResponse> begin(Connection& connection);
   Task<bool> send(Connection* connection, const HttpResponse* response);
   Task<void> refuse(Connection* connection, int status, std::string message);
   Task<void> linger(Connection* connection);
@@ -160,7 +161,8 @@ Task<void> HttpServer::Impl::serve(std::unique_ptr<Connection> owned) {
         }
         break;
       }
-      const HttpResponse response = co_await answer(&connection);
+      HttpResponse response;
+      co_await answer(&connection, &response);
       alive = co_await send(&connection, &response);
       if (!alive && !connection.expired) co_await linger(&connection);
     }
@@ -212,30 +214,31 @@ bool HttpServer::Impl::fill(Connection& connection, IoResult got, Status& status
   return true;
 }
 
-Task<HttpResponse> HttpServer::Impl::answer(Connection* connection) {
-  HttpRequest request = connection->parser.take();
-  connection->request = std::make_unique<RequestState>();
-  connection->keep_alive = request.keep_alive;
-  connection->head_only = request.method == HttpMethod::kHead;
-  connection->version = request.version;
-  request.trace = &connection->request->trace;
-  enter(*connection, Phase::kFresh, connection->request->trace.start());
+// The handler's task, under way in the books. Not a coroutine, so that the request lies in the handler's frame only.
+Task<HttpResponse> HttpServer::Impl::begin(Connection& connection) {
+  HttpRequest request = connection.parser.take();
+  connection.request = std::make_unique<RequestState>();
+  connection.keep_alive = request.keep_alive;
+  connection.head_only = request.method == HttpMethod::kHead;
+  connection.version = request.version;
+  request.trace = &connection.request->trace;
+  enter(connection, Phase::kFresh, connection.request->trace.start());
   ++stats_.requests;
+  return handler_.handle(std::move(request)).with_context(connection.request->context);
+}
+
+Task<void> HttpServer::Impl::answer(Connection* connection, HttpResponse* response) {
   ++stats_.in_flight;
-  HttpResponse failure;
   try {
-    Task<HttpResponse> task = handler_.handle(std::move(request));
-    HttpResponse response = co_await std::move(task).with_context(connection->request->context);
-    --stats_.in_flight;
-    co_return response;
+    Task<HttpResponse> task = begin(*connection);
+    *response = co_await std::move(task);
   } catch (const Error& error) {
-    failure = error_response(http_status(error.code()), error.message());
+    *response = error_response(http_status(error.code()), error.message());
   } catch (const std::exception& error) {
     log().error("a handler failed: {}", error.what());
-    failure = error_response(500, "internal error");
+    *response = error_response(500, "internal error");
   }
   --stats_.in_flight;
-  co_return failure;
 }
 
 // Whether the connection goes on.

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -380,14 +382,19 @@ TEST_F(HttpServerTest, too_many_connections_are_told_so) {
 }
 
 TEST_F(HttpServerTest, a_thousand_connections) {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, 4096);
+  setrlimit(RLIMIT_NOFILE, &files);
+  ASSERT_GE(files.rlim_cur, 2100U) << "a thousand connections have two ends each: raise the limit of open files";
   start();
   std::vector<TestClient> clients;
-  for (int i = 0; i < 450; ++i) clients.push_back(connect());
+  for (int i = 0; i < 1000; ++i) clients.push_back(connect());
   for (int round = 0; round < 3; ++round) {
     for (TestClient& client : clients) ASSERT_TRUE(client.say(kGet));
     for (TestClient& client : clients) ASSERT_EQ(client.hear().status, 200);
   }
-  EXPECT_EQ(stats().connections, 450U);
+  EXPECT_EQ(stats().connections, 1000U);
 }
 
 TEST_F(HttpServerTest, draining_finishes_what_is_in_flight_and_closes_the_rest) {
