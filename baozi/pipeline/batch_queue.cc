@@ -8,7 +8,7 @@
 namespace baozi::pipeline {
 namespace {
 
-constexpr double kExploreShare = 0.02;    // of all batch time may be lost by trying other sizes
+constexpr double kExploreShare = 0.01;    // of all batch time may be lost by trying other sizes
 constexpr double kHoldWorthwhile = 1.03;  // waiting for callers must promise this much more throughput
 constexpr Duration kHoldMax = std::chrono::milliseconds(2);
 constexpr int kHoldMissesMax = 4;
@@ -169,7 +169,8 @@ void BatchQueue::apply(const Actions& actions, Time now) noexcept {
   bucket.dispatches += 1;
   running_rows_ += actions.rows;
   if (hold_.bucket == actions.bucket) {
-    hold_.misses = actions.rows >= hold_.rows ? 0 : hold_.misses + 1;
+    const bool came_back = 2 * (actions.rows + bucket.rows) > hold_.rows;
+    hold_.misses = came_back ? 0 : hold_.misses + 1;
     hold_.bucket = kNoBucket;
     if (hold_.misses >= kHoldMissesMax) {
       hold_.misses = 0;
@@ -210,8 +211,13 @@ int BatchQueue::fair_share(int extra_rows) const noexcept {
 // Callers in a closed loop come back with the next request a moment after their answer. An instance that grabbed the first
 // of them would run a batch of one and leave the rest to the next, so it waits a little where larger batches pay.
 void BatchQueue::start_hold(std::uint32_t bucket_index, int answered_rows, Time now) noexcept {
+  if (options_.policy != BatchPolicy::kAdaptive || options_.hold_share <= 0) return;
+  if (idle_.size() > 1) {
+    // Another one waits for its callers already: both then share what comes.
+    if (hold_.bucket == bucket_index && now < hold_.until) hold_.rows += answered_rows;
+    return;
+  }
   hold_.bucket = kNoBucket;
-  if (options_.policy != BatchPolicy::kAdaptive || options_.hold_share <= 0 || idle_.size() > 1) return;
   if (hold_.pause > 0) {
     --hold_.pause;
     return;
@@ -219,9 +225,14 @@ void BatchQueue::start_hold(std::uint32_t bucket_index, int answered_rows, Time 
   const Bucket& bucket = buckets_[bucket_index];
   const LatencyModel& latency = *bucket.latency;
   const int limit = std::min({options_.max_batch, bucket.rows + answered_rows, fair_share(answered_rows)});
-  const int best = latency.best_rows(limit, true, options_.latency_max);
+  int best = latency.best_rows(limit, true, options_.latency_max);
+  const int unmeasured = latency.unmeasured_neighbour(best, limit, true);
+  if (unmeasured > best) {
+    best = unmeasured;  // may never be met by chance, and so never be measured
+  } else if (latency.rate(best, true) < kHoldWorthwhile * latency.rate(std::max(bucket.rows, 1), true)) {
+    return;
+  }
   if (best <= bucket.rows) return;
-  if (latency.rate(best, true) < kHoldWorthwhile * latency.rate(std::max(bucket.rows, 1), true)) return;
   hold_.bucket = bucket_index;
   hold_.rows = best;
   hold_.until = now + std::min(kHoldMax, from_ns(options_.hold_share * to_ns(latency.estimate(best, true))));

@@ -79,7 +79,7 @@ class Decision {
       case BatchPolicy::kAdaptive: break;
     }
     const BatchQueue::Hold& hold = queue_.hold_;
-    const bool held = hold.bucket == index && bucket.rows < hold.rows && queue_.idle_.size() == 1;
+    const bool held = hold.bucket == index && bucket.rows < hold.rows;
     return held ? std::max(hold.until, now_) : now_;
   }
 

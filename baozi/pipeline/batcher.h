@@ -40,7 +40,7 @@ struct BatchOptions {
   Duration priority_age = std::chrono::milliseconds(250);     // waiting this long weighs as much as one priority level
   // kAdaptive: an instance that just answered may wait this share of a batch's time for its callers to come back, if a
   // larger batch was measured to pay; 0: never.
-  double hold_share = 0.02;
+  double hold_share = 0.03;
   // A thousand waiting requests are seconds of work for any model that computes; whoever is behind them is better served
   // by another replica. A slot costs about 100 bytes, so raise it where callers are patient.
   int queue_max = 1000;                                       // requests

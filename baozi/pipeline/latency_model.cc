@@ -45,6 +45,8 @@ void LatencyModel::record(int rows, bool loaded, Duration latency) noexcept {
     cell.samples = 1;
     return;
   }
+  // The first runs of a size are often slow; they must not be remembered.
+  if (cell.samples < kSamplesEnough && ns < cell.ns / kOutlier) cell.ns = ns;
   const double weight = rows == sizes_[at] ? 1.0 : kInexactWeight;
   const double step = std::max(1.0 / (cell.samples + 1), kSlowestStep) * weight;
   cell.ns += step * (std::clamp(ns, cell.ns / kOutlier, cell.ns * kOutlier) - cell.ns);
