@@ -4,9 +4,9 @@
 #   setup/setup.sh [PART…]     build (when none is named), models, test, bench, fuzz, format
 #
 # A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime for
-# `build`, Python environments for `models` (which prepares them) and `test` (its clients),
-# Taskflow for `bench`. Says what it is about to install, and nothing at all when nothing is
-# missing. Works offline then.
+# `build`; Python environments for `models` (which prepares them), `test` (its clients) and `bench`
+# (the peers), and Taskflow for `bench`. Says what it is about to install, and nothing at all when
+# nothing is missing. Works offline then.
 #
 #   BAOZI_CACHE       where downloads are kept (default: .cache in the checkout)
 #   BAOZI_ORT_ROOT    an ONNX Runtime of your own (with include/ and lib/); then none is fetched
@@ -41,6 +41,9 @@ for part in "${parts[@]}"; do
     build) setup_onnxruntime ;;
     models) python_environment venv "$root/tools/models/requirements.txt" ;;
     test) python_environment test-venv "$root/tests/requirements.txt" ;;
-    bench) setup_taskflow ;;
+    bench)
+      setup_taskflow
+      python_environment bench-venv "$root/tools/bench/requirements.txt"
+      ;;
   esac
 done
