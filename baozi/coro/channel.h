@@ -2,11 +2,11 @@
 //
 //   Channel<int> numbers(16);
 //   co_await numbers.send(1);                               // waits while full
-//   std::optional<int> next = co_await numbers.receive();   // waits while empty; nothing once closed and drained
+//   std::optional<int> next = co_await numbers.receive();  // waits while empty; none if closed
 //   numbers.close();
 //
-// Thread safety: all methods. A wait that is stopped throws; a stopped send has sent nothing, a stopped receive has taken
-// nothing. The channel outlives its waiters.
+// Thread safety: all methods. A wait that is stopped throws; a stopped send has sent nothing, a
+// stopped receive has taken nothing. The channel outlives its waiters.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,8 @@ namespace baozi {
 
 template <class T>
 class Channel {
-  static_assert(std::is_nothrow_move_constructible_v<T>, "values are moved under the channel's lock");
+  static_assert(std::is_nothrow_move_constructible_v<T>,
+                "values are moved under the channel's lock");
 
  public:
   class SendAwaiter;
@@ -31,7 +32,9 @@ class Channel {
 
   // Throws Error kInvalidArgument for 0.
   explicit Channel(std::size_t capacity) : capacity_(capacity) {
-    if (capacity == 0) throw Error(Code::kInvalidArgument, "a Channel holds at least one value: give a capacity of 1 or more");
+    if (capacity == 0)
+      throw Error(Code::kInvalidArgument,
+                  "a Channel holds at least one value: give a capacity of 1 or more");
     ring_ = std::make_unique<std::optional<T>[]>(capacity);
   }
   Channel(const Channel&) = delete;
@@ -63,7 +66,8 @@ class Channel {
     return value;
   }
 
-  // What is queued can still be received; senders that wait are refused. Closing again does nothing.
+  // What is queued can still be received; senders that wait are refused. Closing again does
+  // nothing.
   void close() noexcept {
     detail::WaiterList won;
     {
@@ -90,7 +94,8 @@ class Channel {
 
   class SendAwaiter final : public detail::Waiter {
    public:
-    SendAwaiter(Channel& channel, T&& value) noexcept : channel_(channel), value_(std::move(value)) {}
+    SendAwaiter(Channel& channel, T&& value) noexcept
+        : channel_(channel), value_(std::move(value)) {}
     bool await_ready() noexcept { return stopped_already(); }
     bool await_suspend(std::coroutine_handle<>) noexcept {
       ReceiveAwaiter* receiver = nullptr;
@@ -108,7 +113,9 @@ class Channel {
         channel_.leave(channel_.senders_, *this);
         throw_stopped();
       }
-      if (refused_) throw Error(Code::kFailedPrecondition, "the channel is closed: nothing can be sent any more");
+      if (refused_)
+        throw Error(Code::kFailedPrecondition,
+                    "the channel is closed: nothing can be sent any more");
     }
 
    private:

@@ -74,7 +74,8 @@ Task<void> wait_counting(Event* event, std::atomic<int>* through, std::atomic<in
     stopped->fetch_add(1);
   }
 }
-Task<void> race_set_with_stop(ThreadPool* pool, std::atomic<int>* through, std::atomic<int>* stopped) {
+Task<void> race_set_with_stop(ThreadPool* pool, std::atomic<int>* through,
+                              std::atomic<int>* stopped) {
   Event event;
   Nursery nursery(*pool);
   for (int i = 0; i < 20; ++i) nursery.spawn(wait_counting(&event, through, stopped));
@@ -94,7 +95,8 @@ TEST(Event, AWaitEndsOnceWhenSetAndStopRace) {
 
 // --- Semaphore
 
-Task<void> hold(Semaphore* slots, std::atomic<int>* holding, std::atomic<int>* most, std::atomic<int>* done) {
+Task<void> hold(Semaphore* slots, std::atomic<int>* holding, std::atomic<int>* most,
+                std::atomic<int>* done) {
   Semaphore::Permit permit = co_await slots->acquire();
   const int now = holding->fetch_add(1) + 1;
   int seen = most->load();
@@ -104,7 +106,8 @@ Task<void> hold(Semaphore* slots, std::atomic<int>* holding, std::atomic<int>* m
   holding->fetch_sub(1);
   done->fetch_add(1);
 }
-Task<void> hold_all(ThreadPool* pool, Semaphore* slots, std::atomic<int>* most, std::atomic<int>* done) {
+Task<void> hold_all(ThreadPool* pool, Semaphore* slots, std::atomic<int>* most,
+                    std::atomic<int>* done) {
   const Context& context = co_await this_context();
   std::atomic<int> holding{0};
   Nursery nursery(context, *pool);
@@ -163,7 +166,8 @@ Task<void> acquire_counting(Semaphore* slots, std::atomic<int>* got, std::atomic
     stopped->fetch_add(1);
   }
 }
-Task<void> acquire_and_stop(ThreadPool* pool, Semaphore* slots, std::atomic<int>* got, std::atomic<int>* stopped) {
+Task<void> acquire_and_stop(ThreadPool* pool, Semaphore* slots, std::atomic<int>* got,
+                            std::atomic<int>* stopped) {
   Nursery nursery(*pool);
   for (int i = 0; i < 50; ++i) nursery.spawn(acquire_counting(slots, got, stopped));
   co_await yield();
@@ -200,7 +204,8 @@ Task<void> produce_all(ThreadPool* pool, Channel<int>* channel) {
   co_await producers.join();
   channel->close();
 }
-Task<void> exchange(ThreadPool* pool, Channel<int>* channel, std::atomic<long>* sum, std::atomic<int>* received) {
+Task<void> exchange(ThreadPool* pool, Channel<int>* channel, std::atomic<long>* sum,
+                    std::atomic<int>* received) {
   const Context& context = co_await this_context();
   Nursery nursery(context, *pool);
   for (int c = 0; c < 3; ++c) nursery.spawn(consume(channel, sum, received));
@@ -331,7 +336,8 @@ Task<void> receive_counted(Channel<std::unique_ptr<int>>* channel, std::atomic<i
   std::optional<std::unique_ptr<int>> value = co_await channel->receive();
   if (value) received->fetch_add(1);
 }
-Task<void> stop_both_sides(ThreadPool* pool, std::atomic<int>* sent, std::atomic<int>* received, std::atomic<int>* left) {
+Task<void> stop_both_sides(ThreadPool* pool, std::atomic<int>* sent, std::atomic<int>* received,
+                           std::atomic<int>* left) {
   Channel<std::unique_ptr<int>> channel(2);
   Nursery senders(*pool);
   Nursery receivers(*pool);

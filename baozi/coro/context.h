@@ -1,5 +1,5 @@
-// Context: what a task inherits from the task that awaits or spawns it: when to stop, until when it is worth going on, and
-// the trace of the request it works for. Nobody threads tokens by hand.
+// Context: what a task inherits from the task that awaits or spawns it: when to stop, until when it
+// is worth going on, and the trace of the request it works for. Nobody threads tokens by hand.
 //
 //   const Context& context = co_await this_context();
 //   if (context.stop.stop_requested()) …

@@ -4,7 +4,8 @@
 //   co_await ready.wait();      // in any number of tasks
 //   ready.set();                // from any thread
 //
-// Thread safety: all methods. A waiter that was let through may destroy the event at once. A wait that is stopped throws.
+// Thread safety: all methods. A waiter that was let through may destroy the event at once. A wait
+// that is stopped throws.
 #pragma once
 
 #include <mutex>
@@ -37,7 +38,7 @@ class Event {
 
  private:
   mutable std::mutex mutex_;
-  bool set_;                   // guarded by mutex_
+  bool set_;                    // guarded by mutex_
   detail::WaiterList waiters_;  // guarded by mutex_
 };
 

@@ -12,7 +12,9 @@ Group::Group(const Context& parent, Executor& executor, StopAt stop_at) noexcept
   if (parent_.stop_possible()) on_parent_stop_.emplace(parent_, FollowParent{this});
 }
 
-Group::~Group() { assert(running_.load(std::memory_order_acquire) == 1 && "a group must be joined before it goes"); }
+Group::~Group() {
+  assert(running_.load(std::memory_order_acquire) == 1 && "a group must be joined before it goes");
+}
 
 void Group::start(TaskPromiseBase& promise) noexcept {
   running_.fetch_add(1, std::memory_order_relaxed);
@@ -26,7 +28,8 @@ std::coroutine_handle<> Group::root_done(PromiseBase& promise) noexcept {
   auto& ended = static_cast<TaskPromiseBase&>(promise);
   if (stop_at_ == StopAt::kFirstEnd || ended.error()) {
     TaskPromiseBase* nobody = nullptr;
-    if (winner_.compare_exchange_strong(nobody, &ended, std::memory_order_acq_rel)) stop_.request_stop(Code::kCancelled);
+    if (winner_.compare_exchange_strong(nobody, &ended, std::memory_order_acq_rel))
+      stop_.request_stop(Code::kCancelled);
   }
   Executor* executor = promise.executor;  // the frame goes with the last one out
   if (running_.fetch_sub(1, std::memory_order_acq_rel) != 1) return std::noop_coroutine();

@@ -1,5 +1,5 @@
-// Group: what when_all and race are made of. Runs tasks that the caller keeps, side by side, and waits for all of them; the
-// first to end, or the first to fail, stops the others.
+// Group: what when_all and race are made of. Runs tasks that the caller keeps, side by side, and
+// waits for all of them; the first to end, or the first to fail, stops the others.
 #pragma once
 
 #include <atomic>

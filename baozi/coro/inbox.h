@@ -1,5 +1,6 @@
-// Inbox: many threads put Work in, its owner takes all of it out, first come first served. Lock-free: a Treiber stack that
-// is only ever emptied whole, hence without the ABA problem, and reversed by the taker.
+// Inbox: many threads put Work in, its owner takes all of it out, first come first served.
+// Lock-free: a Treiber stack that is only ever emptied whole, hence without the ABA problem, and
+// reversed by the taker.
 #pragma once
 
 #include <atomic>
@@ -15,7 +16,8 @@ class Inbox {
     Work* head = head_.load(std::memory_order_relaxed);
     do {
       work.next = head;
-    } while (!head_.compare_exchange_weak(head, &work, std::memory_order_seq_cst, std::memory_order_relaxed));
+    } while (!head_.compare_exchange_weak(head, &work, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed));
     return head == nullptr;
   }
 

@@ -1,4 +1,5 @@
-// Lane: an executor of one thread, for a device, a model instance or anything that must see one caller at a time.
+// Lane: an executor of one thread, for a device, a model instance or anything that must see one
+// caller at a time.
 //
 // Thread safety: as ThreadPool.
 #pragma once
@@ -25,7 +26,9 @@ class WorkLoop : public Executor {
     inbox_.push(work);
     if (sleeping_.load(std::memory_order_seq_cst)) wake();
   }
-  bool has_waiting() const noexcept override { return pending_ != nullptr || !inbox_.looks_empty(); }
+  bool has_waiting() const noexcept override {
+    return pending_ != nullptr || !inbox_.looks_empty();
+  }
   const char* name() const noexcept override { return name_.c_str(); }
 
   // Runs work until stop() was called and nothing is left. On one thread.

@@ -15,7 +15,8 @@ void LoopOperation::begin() noexcept {
 
 void LoopOperation::post_cancel() noexcept {
   State seen = State::kPending;
-  if (state_.compare_exchange_strong(seen, State::kStopPosted, std::memory_order_acq_rel)) promise_->executor->post(*this);
+  if (state_.compare_exchange_strong(seen, State::kStopPosted, std::memory_order_acq_rel))
+    promise_->executor->post(*this);
 }
 
 void LoopOperation::run_cancel(Work* work) noexcept {
@@ -32,7 +33,8 @@ void LoopOperation::run_cancel(Work* work) noexcept {
 void LoopOperation::complete() noexcept {
   State seen = State::kPending;
   state_.compare_exchange_strong(seen, State::kDone, std::memory_order_acq_rel);
-  // With a cancellation on its way, run_cancel resumes: this object must outlive its stay in the queue.
+  // With a cancellation on its way, run_cancel resumes: this object must outlive its stay in the
+  // queue.
   if (starting_ || seen == State::kStopPosted) {
     completed_ = true;
     return;
@@ -44,7 +46,8 @@ void LoopOperation::finish() {
   on_stop_.reset();
   if (wrong_thread_) {
     throw Error(Code::kFailedPrecondition,
-                "an operation of an event loop was awaited elsewhere: co_await switch_to(the loop's executor) first");
+                "an operation of an event loop was awaited elsewhere: co_await switch_to(the "
+                "loop's executor) first");
   }
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   if (state_.load(std::memory_order_relaxed) == State::kIdle) throw_stopped();

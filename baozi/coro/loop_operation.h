@@ -1,9 +1,9 @@
-// LoopOperation: the base of awaiters for operations of a foreign event loop (Asio, libuv). The operation is started,
-// completes and is cancelled on the loop's thread, on which the awaiting coroutine runs, too; a stop request from another
-// thread posts the cancellation there.
+// LoopOperation: the base of awaiters for operations of a foreign event loop (Asio, libuv). The
+// operation is started, completes and is cancelled on the loop's thread, on which the awaiting
+// coroutine runs, too; a stop request from another thread posts the cancellation there.
 //
 //   kIdle ──▶ kPending ──▶ kDone                          it completed
-//                └──────▶ kStopPosted ──▶ kCancelling     a stop claimed it; completing, it still resumes once
+//                └──────▶ kStopPosted ──▶ kCancelling   a stop claimed it
 //
 // Thread safety: the stop callback may run on any thread; all else on the loop's.
 #pragma once
@@ -32,10 +32,12 @@ class LoopOperation : private Work {
   const PromiseBase& promise() const noexcept { return *promise_; }
   bool stop_possible() const noexcept { return promise_->context->stop.stop_possible(); }
 
-  // await_ready: whether not to start at all, because of a stop or because this thread is not the loop's.
+  // await_ready: whether not to start at all, because of a stop or because this thread is not the
+  // loop's.
   bool refused(bool on_loop_thread) noexcept;
 
-  // await_suspend: `start` begins the operation, after which complete() will be called once; false when it already was.
+  // await_suspend: `start` begins the operation, after which complete() will be called once; false
+  // when it already was.
   template <class Start>
   bool start_with(Start start) noexcept {
     begin();
@@ -56,7 +58,9 @@ class LoopOperation : private Work {
   // await_resume: throws what kept the operation from starting.
   void finish();
   // After finish: whether a stop asked the operation to end early.
-  bool was_cancelled() const noexcept { return state_.load(std::memory_order_relaxed) == State::kCancelling; }
+  bool was_cancelled() const noexcept {
+    return state_.load(std::memory_order_relaxed) == State::kCancelling;
+  }
   [[noreturn]] void throw_stopped() const { throw stopped_error(promise_->context->stop.reason()); }
 
   // Makes the operation end soon; it still completes, and may do so inside the call.
@@ -78,7 +82,7 @@ class LoopOperation : private Work {
   std::exception_ptr error_;
   std::atomic<State> state_{State::kIdle};
   bool wrong_thread_ = false;
-  bool starting_ = false;    // start_with or cancel is on the stack
+  bool starting_ = false;  // start_with or cancel is on the stack
   bool completed_ = false;
 };
 

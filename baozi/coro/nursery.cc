@@ -3,18 +3,24 @@
 namespace baozi {
 
 Nursery::Nursery(const Context& parent, Executor& executor) noexcept
-    : parent_stop_(parent.stop), context_{stop_.token(), parent.deadline, parent.trace}, executor_(executor) {
-  if (parent_stop_.stop_possible()) on_parent_stop_.emplace(parent_stop_, StopChildren{this, &parent_reason});
+    : parent_stop_(parent.stop),
+      context_{stop_.token(), parent.deadline, parent.trace},
+      executor_(executor) {
+  if (parent_stop_.stop_possible())
+    on_parent_stop_.emplace(parent_stop_, StopChildren{this, &parent_reason});
 }
 
 Nursery::Nursery(Executor& executor) noexcept
     : context_{stop_.token(), kNever, nullptr}, executor_(executor) {}
 
 Nursery::~Nursery() {
-  assert(running_.load(std::memory_order_acquire) == 1 && "a nursery must be joined before it goes");
+  assert(running_.load(std::memory_order_acquire) == 1 &&
+         "a nursery must be joined before it goes");
 }
 
-Code Nursery::parent_reason(const Nursery& nursery) noexcept { return nursery.parent_stop_.reason(); }
+Code Nursery::parent_reason(const Nursery& nursery) noexcept {
+  return nursery.parent_stop_.reason();
+}
 
 void Nursery::spawn(Task<void> task, Executor& executor) noexcept {
   assert(task.valid());

@@ -1,5 +1,5 @@
-// Nursery: the only way to run something concurrently. What is spawned in it ends before join() returns; the first error
-// stops the siblings and is rethrown by join(). Nothing is ever detached.
+// Nursery: the only way to run something concurrently. What is spawned in it ends before join()
+// returns; the first error stops the siblings and is rethrown by join(). Nothing is ever detached.
 //
 //   const Context& context = co_await this_context();
 //   Executor& here = co_await this_executor();
@@ -8,10 +8,12 @@
 //   nursery.spawn(fetch(b));
 //   co_await nursery.join();
 //
-// The destructor asserts that the nursery was joined, so nothing may throw between the first spawn and join(). What may
-// throw belongs into a child: spawn one that gets a pointer to the nursery and spawns the others.
+// The destructor asserts that the nursery was joined, so nothing may throw between the first spawn
+// and join(). What may throw belongs into a child: spawn one that gets a pointer to the nursery and
+// spawns the others.
 //
-// Thread safety: spawn and stop from any thread while not yet joined; join from one task. May be used again after join.
+// Thread safety: spawn and stop from any thread while not yet joined; join from one task. May be
+// used again after join.
 #pragma once
 
 #include <atomic>
@@ -25,7 +27,8 @@ namespace baozi {
 
 class Nursery final : private detail::RootOwner {
  public:
-  // Children inherit `parent` (its stop, deadline and trace) and run on `executor`; both outlive the nursery.
+  // Children inherit `parent` (its stop, deadline and trace) and run on `executor`; both outlive
+  // the nursery.
   Nursery(const Context& parent, Executor& executor) noexcept;
   // A root: stops only when told to.
   explicit Nursery(Executor& executor) noexcept;

@@ -1,5 +1,6 @@
-// Parker: one thread sleeps here, others wake it. A futex without spinning: spinning before sleeping was measured to push
-// the 99th percentile of a wake-up from microseconds into milliseconds on busy machines.
+// Parker: one thread sleeps here, others wake it. A futex without spinning: spinning before
+// sleeping was measured to push the 99th percentile of a wake-up from microseconds into
+// milliseconds on busy machines.
 //
 // A wake-up that comes before the sleep is kept, so none is lost.
 #pragma once
@@ -34,13 +35,15 @@ class Parker {
       return true;
     }
     // FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, which is what Clock reads.
-    const auto since_boot = std::chrono::duration_cast<std::chrono::nanoseconds>(due.time_since_epoch()).count();
+    const auto since_boot =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(due.time_since_epoch()).count();
     const timespec until{.tv_sec = static_cast<std::time_t>(since_boot / 1'000'000'000),
                          .tv_nsec = static_cast<long>(since_boot % 1'000'000'000)};
     while (word_.exchange(0, std::memory_order_acquire) == 0) {
-      const long result =
-          syscall(SYS_futex, &word_, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, nullptr, FUTEX_BITSET_MATCH_ANY);
-      if (result == -1 && errno == ETIMEDOUT) return word_.exchange(0, std::memory_order_acquire) != 0;
+      const long result = syscall(SYS_futex, &word_, FUTEX_WAIT_BITSET_PRIVATE, 0, &until, nullptr,
+                                  FUTEX_BITSET_MATCH_ANY);
+      if (result == -1 && errno == ETIMEDOUT)
+        return word_.exchange(0, std::memory_order_acquire) != 0;
     }
     return true;
   }

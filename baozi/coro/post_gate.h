@@ -1,5 +1,6 @@
-// PostGate: lets an executor be destroyed as soon as what was posted to it has run. The poster still looks at the executor
-// after the work was published (does a thread sleep?), so the destructor waits until no poster is inside.
+// PostGate: lets an executor be destroyed as soon as what was posted to it has run. The poster
+// still looks at the executor after the work was published (does a thread sleep?), so the
+// destructor waits until no poster is inside.
 #pragma once
 
 #include <atomic>
@@ -12,7 +13,9 @@ class PostGate {
  public:
   class Scope {
    public:
-    explicit Scope(PostGate& gate) noexcept : gate_(gate) { gate_.inside_.fetch_add(1, std::memory_order_relaxed); }
+    explicit Scope(PostGate& gate) noexcept : gate_(gate) {
+      gate_.inside_.fetch_add(1, std::memory_order_relaxed);
+    }
     ~Scope() { gate_.inside_.fetch_sub(1, std::memory_order_release); }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;

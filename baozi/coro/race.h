@@ -1,9 +1,9 @@
-// race: runs tasks side by side; the first to end wins, by a value or by an error, which is thrown. The losers are stopped
-// and awaited, whatever they still give is dropped.
+// race: runs tasks side by side; the first to end wins, by a value or by an error, which is thrown.
+// The losers are stopped and awaited, whatever they still give is dropped.
 //
 //   std::variant<Answer, std::monostate> first = co_await race(ask(server), sleep_task(patience));
 //   if (first.index() == 0) …
-//   RaceResult<Answer> first = co_await race(std::move(askers));       // of std::vector<Task<Answer>>, at least one
+//   RaceResult<Answer> first = co_await race(std::move(askers));  // a vector, not empty
 //
 // To stop a task at a time, with_deadline is simpler.
 #pragma once

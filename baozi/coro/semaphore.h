@@ -3,7 +3,8 @@
 //   Semaphore slots(4);
 //   Semaphore::Permit permit = co_await slots.acquire();    // given back when `permit` goes
 //
-// Thread safety: all methods; a Permit is a value of one owner. A wait that is stopped throws and takes nothing.
+// Thread safety: all methods; a Permit is a value of one owner. A wait that is stopped throws and
+// takes nothing.
 #pragma once
 
 #include <cstddef>
@@ -61,7 +62,7 @@ class Semaphore {
 
  private:
   mutable std::mutex mutex_;
-  std::size_t permits_;         // guarded by mutex_; 0 while a waiter that was not stopped is listed
+  std::size_t permits_;  // guarded by mutex_; 0 while a waiter that was not stopped is listed
   detail::WaiterList waiters_;  // guarded by mutex_
 };
 

@@ -35,7 +35,9 @@ class SleepAwaiter final : public Waiter, private TimerEntry {
   }
 
  private:
-  static void fire(TimerEntry* entry) noexcept { static_cast<SleepAwaiter*>(entry)->end(State::kDone); }
+  static void fire(TimerEntry* entry) noexcept {
+    static_cast<SleepAwaiter*>(entry)->end(State::kDone);
+  }
 
   Time due_;
 };

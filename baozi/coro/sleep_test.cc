@@ -29,10 +29,11 @@ Code code_of(Task<void> task, const Context& context = {}) {
 }
 
 struct Fired : TimerEntry {
-  Fired() : TimerEntry([](TimerEntry* entry) noexcept {
-      auto* self = static_cast<Fired*>(entry);
-      self->place = self->counter->fetch_add(1) + 1;
-    }) {}
+  Fired()
+      : TimerEntry([](TimerEntry* entry) noexcept {
+          auto* self = static_cast<Fired*>(entry);
+          self->place = self->counter->fetch_add(1) + 1;
+        }) {}
   std::atomic<int>* counter = nullptr;
   std::atomic<int> place{0};
 };
@@ -48,7 +49,8 @@ TEST(Timer, FiresInTheOrderOfDueTimesWhateverTheOrderOfArming) {
     timer::add(entries[at], base + std::chrono::microseconds(50 * at));
   }
   while (counter.load() < static_cast<int>(kCount)) std::this_thread::sleep_for(1ms);
-  for (std::size_t i = 0; i < kCount; ++i) EXPECT_EQ(entries[i].place.load(), static_cast<int>(i) + 1);
+  for (std::size_t i = 0; i < kCount; ++i)
+    EXPECT_EQ(entries[i].place.load(), static_cast<int>(i) + 1);
 }
 
 TEST(Timer, CancelledEntriesDoNotFireAndTheOthersDo) {
@@ -71,12 +73,13 @@ TEST(Timer, CancelledEntriesDoNotFireAndTheOthersDo) {
 
 TEST(Timer, CancelWaitsForARunInProgress) {
   struct Slow : TimerEntry {
-    Slow() : TimerEntry([](TimerEntry* entry) noexcept {
-        auto* self = static_cast<Slow*>(entry);
-        self->started = true;
-        std::this_thread::sleep_for(20ms);
-        self->finished = true;
-      }) {}
+    Slow()
+        : TimerEntry([](TimerEntry* entry) noexcept {
+            auto* self = static_cast<Slow*>(entry);
+            self->started = true;
+            std::this_thread::sleep_for(20ms);
+            self->finished = true;
+          }) {}
     std::atomic<bool> started{false};
     std::atomic<bool> finished{false};
   };
@@ -127,10 +130,12 @@ Task<void> count_naps(Duration span, std::atomic<int>* done, std::atomic<int>* s
     stopped->fetch_add(1);
   }
 }
-Task<void> many_naps(ThreadPool* pool, Duration stop_after, std::atomic<int>* done, std::atomic<int>* stopped) {
+Task<void> many_naps(ThreadPool* pool, Duration stop_after, std::atomic<int>* done,
+                     std::atomic<int>* stopped) {
   const Context& context = co_await this_context();
   Nursery nursery(context, *pool);
-  for (int i = 0; i < 100; ++i) nursery.spawn(count_naps(std::chrono::microseconds(i * 10), done, stopped));
+  for (int i = 0; i < 100; ++i)
+    nursery.spawn(count_naps(std::chrono::microseconds(i * 10), done, stopped));
   co_await sleep_for(stop_after);
   nursery.stop();
   co_await nursery.join();

@@ -8,21 +8,24 @@
 namespace baozi {
 namespace {
 
-// The same in every shared object: a plug-in engine carries its own copy of this file, and detaches callbacks that the
-// program's copy runs.
+// The same in every shared object: a plug-in engine carries its own copy of this file, and detaches
+// callbacks that the program's copy runs.
 std::uint64_t this_thread_number() noexcept { return static_cast<std::uint64_t>(::pthread_self()); }
 
 }  // namespace
 
 Error stopped_error(Code reason) {
-  return Error(reason, reason == Code::kDeadlineExceeded ? "the deadline has passed" : "the operation was cancelled");
+  return Error(reason, reason == Code::kDeadlineExceeded ? "the deadline has passed"
+                                                         : "the operation was cancelled");
 }
 
 void throw_if_stopped(const StopToken& token) {
   if (token.stop_requested()) throw stopped_error(token.reason());
 }
 
-StopSource::~StopSource() { assert(callbacks_ == nullptr && "a stop callback outlives its source"); }
+StopSource::~StopSource() {
+  assert(callbacks_ == nullptr && "a stop callback outlives its source");
+}
 
 void StopSource::lock() noexcept {
   while (locked_.test_and_set(std::memory_order_acquire)) {

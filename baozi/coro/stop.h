@@ -1,13 +1,14 @@
-// Cancellation in place: StopSource, StopToken and StopCallback as in <stop_token>, but the state lies inside the source,
-// so that giving every request, nursery and deadline its own costs no allocation (the shape of P2300's
-// in_place_stop_token). A stop carries its reason.
+// Cancellation in place: StopSource, StopToken and StopCallback as in <stop_token>, but the state
+// lies inside the source, so that giving every request, nursery and deadline its own costs no
+// allocation (the shape of P2300's in_place_stop_token). A stop carries its reason.
 //
-// Lifetime: a source must outlive its tokens' use and all callbacks registered with them. Nurseries and tasks see to that:
-// children end before the frame that holds their source.
+// Lifetime: a source must outlive its tokens' use and all callbacks registered with them. Nurseries
+// and tasks see to that: children end before the frame that holds their source.
 //
-// Thread safety: request_stop, stop_requested and the registration of callbacks may run concurrently. A callback runs on
-// the thread that requests the stop, or in the constructor when the stop came before; the destructor of StopCallback waits
-// for a run in progress on another thread. Callbacks must be short and noexcept: flip a flag and post.
+// Thread safety: request_stop, stop_requested and the registration of callbacks may run
+// concurrently. A callback runs on the thread that requests the stop, or in the constructor when
+// the stop came before; the destructor of StopCallback waits for a run in progress on another
+// thread. Callbacks must be short and noexcept: flip a flag and post.
 #pragma once
 
 #include <atomic>
@@ -32,7 +33,9 @@ class StopSource {
   bool request_stop(Code reason = Code::kCancelled) noexcept;
   bool stop_requested() const noexcept { return reason_.load(std::memory_order_acquire) != 0; }
   // kOk while nobody asked to stop.
-  Code reason() const noexcept { return static_cast<Code>(reason_.load(std::memory_order_acquire)); }
+  Code reason() const noexcept {
+    return static_cast<Code>(reason_.load(std::memory_order_acquire));
+  }
   StopToken token() noexcept;
 
  private:
@@ -105,7 +108,9 @@ class StopCallback final : private StopCallbackBase {
   ~StopCallback() { detach(); }
 
  private:
-  static void invoke(StopCallbackBase* self) noexcept { static_cast<StopCallback*>(self)->callback_(); }
+  static void invoke(StopCallbackBase* self) noexcept {
+    static_cast<StopCallback*>(self)->callback_();
+  }
   F callback_;
 };
 

@@ -1,4 +1,5 @@
-// sync_wait: runs a task on the calling thread until it ends. For main and tests only: it blocks the thread.
+// sync_wait: runs a task on the calling thread until it ends. For main and tests only: it blocks
+// the thread.
 //
 //   int main() { return sync_wait(run()); }
 #pragma once
@@ -36,7 +37,8 @@ Task<T> run_here(Task<T> task) {
 
 }  // namespace detail
 
-// Returns the task's result or throws its error. `context` gives the stop token, deadline and trace; it outlives the call.
+// Returns the task's result or throws its error. `context` gives the stop token, deadline and
+// trace; it outlives the call.
 template <class T>
 T sync_wait(Task<T> task, const Context& context = {}) {
   WorkLoop loop("main");

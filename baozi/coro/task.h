@@ -1,15 +1,17 @@
-// Task<T>: a lazy coroutine that yields one T. It starts when awaited (or spawned), on the awaiter's executor and with the
-// awaiter's Context, and resumes after every suspension on the executor it runs on.
+// Task<T>: a lazy coroutine that yields one T. It starts when awaited (or spawned), on the
+// awaiter's executor and with the awaiter's Context, and resumes after every suspension on the
+// executor it runs on.
 //
 //   Task<int> twice(int x) { co_return 2 * x; }
 //   Task<int> four_times(int x) {
-//     int y = co_await twice(x);          // co_await is always a whole statement (DESIGN.md, section 4)
+//     int y = co_await twice(x);  // co_await is always a whole statement (DESIGN.md, section 4)
 //     int z = co_await twice(y);
 //     co_return z;
 //   }
 //
-// Thread safety: a Task is owned by one thread at a time. Its frame is never destroyed while it runs.
-// The awaited T is moved out; an exception leaves through the co_await and, when it is a baozi::Error, notes the await.
+// Thread safety: a Task is owned by one thread at a time. Its frame is never destroyed while it
+// runs. The awaited T is moved out; an exception leaves through the co_await and, when it is a
+// baozi::Error, notes the await.
 #pragma once
 
 #include <cassert>
@@ -21,10 +23,9 @@
 #include <utility>
 
 #include "baozi/base/error.h"
-#include "baozi/coro/context.h"
-#include "baozi/coro/executor.h"
+#include "baozi/coro/await_scope.h"
 #include "baozi/coro/frame_pool.h"
-#include "baozi/coro/trace.h"
+#include "baozi/coro/promise.h"
 
 namespace baozi {
 
@@ -33,144 +34,15 @@ class Task;
 
 namespace detail {
 
-// Without optimisation, and under sanitizers, compilers do not turn symmetric transfer into tail calls; then every
-// kInlineDepthMax-th transfer goes through the executor, so that the stack stays bounded.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
-inline constexpr bool kTailCalls = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kTailCalls = false;
-#else
-inline constexpr bool kTailCalls = true;
-#endif
-#else
-inline constexpr bool kTailCalls = true;
-#endif
-inline constexpr unsigned kInlineDepthMax = 64;
-inline thread_local unsigned inline_depth = 0;
-
-class PromiseBase;
-
-// Told when a root task (one that nobody awaits) has ended; must destroy or keep the frame. Returns what runs next.
-class RootOwner {
- public:
-  virtual std::coroutine_handle<> root_done(PromiseBase& promise) noexcept = 0;
-
- protected:
-  ~RootOwner() = default;
-};
-
-// The part of a promise that does not depend on T. As a Work it queues its own coroutine's resumption: a coroutine
-// waits in one place at a time, so one node is enough. Read by tools/gdb/baozi.py.
-class PromiseBase : public Work {
- public:
-  PromiseBase() noexcept { run = &PromiseBase::resume_work; }
-
-  std::coroutine_handle<> handle() noexcept { return std::coroutine_handle<PromiseBase>::from_promise(*this); }
-
-  // Resumes on the coroutine's own executor. The coroutine may be running again, or gone, before this returns.
-  void resume_later() noexcept { executor->post(*this); }
-
-  // What a finished coroutine does: go on with its parent, on the parent's executor.
-  std::coroutine_handle<> finish() noexcept {
-    if (parent == nullptr) return root->root_done(*this);
-    PromiseBase* to = parent;
-    to->child = nullptr;
-    if (to->executor == executor) return to->transfer();
-    to->executor->post(*to);
-    return std::noop_coroutine();
-  }
-
-  // Symmetric transfer to this coroutine, or a detour through its executor when the stack would grow.
-  std::coroutine_handle<> transfer() noexcept {
-    if constexpr (!kTailCalls) {
-      if (++inline_depth >= kInlineDepthMax) {
-        executor->post_yield(*this);
-        return std::noop_coroutine();
-      }
-    }
-    return handle();
-  }
-
-  Executor* executor = nullptr;       // where this coroutine runs and resumes
-  const Context* context = nullptr;
-  PromiseBase* parent = nullptr;      // who awaits it; null for a root
-  PromiseBase* child = nullptr;       // the task it awaits now, for debuggers
-  RootOwner* root = nullptr;          // roots only
-  std::source_location site;          // the await it is in; empty line while it runs
-
- private:
-  static void resume_work(Work* work) noexcept {
-    if constexpr (!kTailCalls) inline_depth = 0;
-    static_cast<PromiseBase*>(work)->handle().resume();
-  }
-};
-
-// An awaiter of ours may ask for the promise before anything else: `void attach(PromiseBase&)`.
-template <class A>
-concept Attachable = requires(A& awaiter, PromiseBase& promise) { awaiter.attach(promise); };
-
-template <class A>
-decltype(auto) get_awaiter(A&& awaitable) {
-  if constexpr (requires { std::forward<A>(awaitable).operator co_await(); }) {
-    return std::forward<A>(awaitable).operator co_await();
-  } else if constexpr (requires { operator co_await(std::forward<A>(awaitable)); }) {
-    return operator co_await(std::forward<A>(awaitable));
-  } else {
-    return std::forward<A>(awaitable);
-  }
-}
-
-// Around every await: notes where the coroutine waits and, when recording, when it suspends and resumes.
-template <class A>
-class AwaitScope {
- public:
-  AwaitScope(A&& awaiter, PromiseBase& promise, std::source_location site)
-      : awaiter_(std::forward<A>(awaiter)), promise_(promise) {
-    promise_.site = site;
-    if constexpr (Attachable<std::remove_reference_t<A>>) awaiter_.attach(promise_);
-  }
-  AwaitScope(const AwaitScope&) = delete;
-  AwaitScope& operator=(const AwaitScope&) = delete;
-
-  bool await_ready() noexcept(noexcept(awaiter_.await_ready())) { return awaiter_.await_ready(); }
-
-  template <class P>
-  auto await_suspend(std::coroutine_handle<P> handle) noexcept {
-    if (trace::enabled()) [[unlikely]] note(trace::EventKind::kSuspend);
-    return awaiter_.await_suspend(handle);
-  }
-
-  decltype(auto) await_resume() {
-    if (trace::enabled()) [[unlikely]] note(trace::EventKind::kResume);
-    using R = decltype(awaiter_.await_resume());
-    if constexpr (std::is_void_v<R>) {
-      awaiter_.await_resume();
-      promise_.site = {};
-    } else {
-      R result = awaiter_.await_resume();
-      promise_.site = {};
-      return static_cast<R>(std::forward<R>(result));
-    }
-  }
-
- private:
-  void note(trace::EventKind kind) noexcept {
-    const RequestTrace* request = promise_.context != nullptr ? promise_.context->trace : nullptr;
-    trace::record(kind, request, &promise_, promise_.site);
-  }
-
-  A awaiter_;
-  PromiseBase& promise_;
-};
-
 template <class T>
 class TaskPromise;
 
 class TaskPromiseBase : public PromiseBase {
  public:
   static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
-  static void operator delete(void* frame, std::size_t size) noexcept { frame_pool::deallocate(frame, size); }
+  static void operator delete(void* frame, std::size_t size) noexcept {
+    frame_pool::deallocate(frame, size);
+  }
 
   std::suspend_always initial_suspend() noexcept { return {}; }
 
@@ -196,8 +68,10 @@ class TaskPromiseBase : public PromiseBase {
   }
 
   template <class A>
-  auto await_transform(A&& awaitable, std::source_location where = std::source_location::current()) {
-    return AwaitScope<decltype(get_awaiter(std::forward<A>(awaitable)))>(get_awaiter(std::forward<A>(awaitable)), *this, where);
+  auto await_transform(A&& awaitable,
+                       std::source_location where = std::source_location::current()) {
+    return AwaitScope<decltype(get_awaiter(std::forward<A>(awaitable)))>(
+        get_awaiter(std::forward<A>(awaitable)), *this, where);
   }
 
   const std::exception_ptr& error() const noexcept { return error_; }

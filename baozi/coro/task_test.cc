@@ -35,7 +35,8 @@ TEST(Task, ErrorKeepsTheAwaitsItLeft) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kNotFound);
     ASSERT_GE(error.async_stack().size(), 1u);
-    EXPECT_NE(std::string(error.async_stack()[0].function_name()).find("passing_on"), std::string::npos)
+    EXPECT_NE(std::string(error.async_stack()[0].function_name()).find("passing_on"),
+              std::string::npos)
         << error.describe();
     EXPECT_EQ(error.async_stack()[0].line(), 27u);
   }
@@ -51,7 +52,9 @@ Task<long> sum_of(int n) {
 }
 
 // The canary of DESIGN.md section 4, rule 7.
-TEST(Task, MillionAwaitsDoNotGrowTheStack) { EXPECT_EQ(sync_wait(sum_of(1'000'000)), 999'999'000'000L); }
+TEST(Task, MillionAwaitsDoNotGrowTheStack) {
+  EXPECT_EQ(sync_wait(sum_of(1'000'000)), 999'999'000'000L);
+}
 
 Task<int> depth(int n) {
   if (n == 0) co_return 0;
@@ -82,7 +85,8 @@ Task<void> on_pool(ThreadPool* pool, std::thread::id* before, std::thread::id* i
   co_await switch_to(*pool);
   *inside = std::this_thread::get_id();
 }
-Task<void> caller(ThreadPool* pool, std::thread::id* before, std::thread::id* inside, std::thread::id* after) {
+Task<void> caller(ThreadPool* pool, std::thread::id* before, std::thread::id* inside,
+                  std::thread::id* after) {
   co_await on_pool(pool, before, inside);
   *after = std::this_thread::get_id();
 }

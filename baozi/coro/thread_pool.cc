@@ -10,8 +10,9 @@
 namespace baozi {
 namespace {
 
-constexpr int kRefill = 128;               // taken from the inbox at once; leaves room in the ring
-constexpr std::uint32_t kInboxEvery = 61;  // turns after which the inbox goes first, so that it never starves
+constexpr int kRefill = 128;  // taken from the inbox at once; leaves room in the ring
+constexpr std::uint32_t kInboxEvery =
+    61;  // turns after which the inbox goes first, so that it never starves
 
 // The worker that this thread is, whatever its pool.
 thread_local void* tl_worker = nullptr;
@@ -31,7 +32,9 @@ Work* ThreadPool::Ring::pop() noexcept {
   for (;;) {
     if (head >= tail_.load(std::memory_order_acquire)) return nullptr;
     Work* work = slots_[head % kCapacity].load(std::memory_order_relaxed);
-    if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel, std::memory_order_acquire)) return work;
+    if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,
+                                    std::memory_order_acquire))
+      return work;
   }
 }
 
@@ -46,7 +49,8 @@ ThreadPool::ThreadPool(int threads, std::string name) : name_(std::move(name)) {
     workers_.back()->pool = this;
     workers_.back()->index = i;
   }
-  for (auto& worker : workers_) worker->thread = std::thread([this, self = worker.get()] { loop(*self); });
+  for (auto& worker : workers_)
+    worker->thread = std::thread([this, self = worker.get()] { loop(*self); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -161,7 +165,8 @@ bool ThreadPool::sleep(Worker& self) noexcept {
   sleeping_.fetch_or(bit, std::memory_order_seq_cst);
   // Whoever posts after this line sees the bit; what was posted before it is seen here.
   if (anything_queued()) {
-    sleeping_.fetch_and(~bit, std::memory_order_seq_cst);  // a wake-up on its way is a spurious one later
+    sleeping_.fetch_and(~bit,
+                        std::memory_order_seq_cst);  // a wake-up on its way is a spurious one later
     return true;
   }
   if (stopping_.load(std::memory_order_seq_cst)) return false;

@@ -1,8 +1,9 @@
-// ThreadPool: an executor of N threads for CPU work that blocks nowhere. Each worker has a queue of its own from which idle
-// workers steal; work from outside goes to a shared inbox. Idle threads sleep, and a post wakes one only when one sleeps.
+// ThreadPool: an executor of N threads for CPU work that blocks nowhere. Each worker has a queue of
+// its own from which idle workers steal; work from outside goes to a shared inbox. Idle threads
+// sleep, and a post wakes one only when one sleeps.
 //
-// Thread safety: all methods. The destructor runs what was posted before it, then joins the threads; nothing may be posted
-// from outside after that.
+// Thread safety: all methods. The destructor runs what was posted before it, then joins the
+// threads; nothing may be posted from outside after that.
 #pragma once
 
 #include <atomic>
@@ -36,8 +37,8 @@ class ThreadPool final : public Executor {
   int threads() const noexcept { return static_cast<int>(workers_.size()); }
 
  private:
-  // One owner pushes and pops, anyone steals, oldest first. Positions only grow, so a slot that was read before it was
-  // overwritten is noticed by the compare-and-swap on head.
+  // One owner pushes and pops, anyone steals, oldest first. Positions only grow, so a slot that was
+  // read before it was overwritten is noticed by the compare-and-swap on head.
   class Ring {
    public:
     static constexpr std::uint64_t kCapacity = 256;

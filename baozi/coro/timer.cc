@@ -140,8 +140,8 @@ class TimerThread {
   }
 
   std::mutex mutex_;
-  TimerHeap heap_;                  // guarded by mutex_
-  TimerEntry* running_ = nullptr;   // guarded by mutex_
+  TimerHeap heap_;                 // guarded by mutex_
+  TimerEntry* running_ = nullptr;  // guarded by mutex_
   std::atomic<bool> stopping_{false};
   Parker parker_;
   std::thread thread_;  // last: it uses the others

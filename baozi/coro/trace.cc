@@ -39,7 +39,8 @@ std::vector<RequestTrace::Stage> RequestTrace::stages() const {
   const std::uint32_t count = std::min(count_.load(std::memory_order_acquire), kStagesMax);
   std::vector<Stage> stages(first_.begin(), first_.begin() + std::min(count, kFirst));
   const Stage* const later = later_.load(std::memory_order_acquire);
-  if (count > kFirst && later != nullptr) stages.insert(stages.end(), later, later + (count - kFirst));
+  if (count > kFirst && later != nullptr)
+    stages.insert(stages.end(), later, later + (count - kFirst));
   return stages;
 }
 
@@ -56,8 +57,8 @@ std::uint64_t RequestTrace::next_id() noexcept {
 namespace trace {
 namespace {
 
-// One event in a ring, written by its thread and read by anyone: every word is atomic, and a reader drops what the writer
-// may have overwritten meanwhile.
+// One event in a ring, written by its thread and read by anyone: every word is atomic, and a reader
+// drops what the writer may have overwritten meanwhile.
 struct Slot {
   std::atomic<std::int64_t> time;
   std::atomic<std::uint64_t> request_and_kind;  // kind in the lowest bit
@@ -72,11 +73,13 @@ class Ring {
 
   explicit Ring(std::uint32_t thread) : thread_(thread), slots_(kCapacity) {}
 
-  void write(EventKind kind, std::uint64_t request, const void* frame, std::source_location site) noexcept {
+  void write(EventKind kind, std::uint64_t request, const void* frame,
+             std::source_location site) noexcept {
     const std::uint64_t at = head_.load(std::memory_order_relaxed);
     Slot& slot = slots_[at % kCapacity];
     slot.time.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
-    slot.request_and_kind.store(request << 1 | static_cast<std::uint64_t>(kind), std::memory_order_relaxed);
+    slot.request_and_kind.store(request << 1 | static_cast<std::uint64_t>(kind),
+                                std::memory_order_relaxed);
     slot.frame.store(frame, std::memory_order_relaxed);
     slot.site.store(site, std::memory_order_relaxed);
     head_.store(at + 1, std::memory_order_release);
@@ -89,7 +92,8 @@ class Ring {
     for (std::uint64_t at = begin; at < end; ++at) {
       const Slot& slot = slots_[at % kCapacity];
       const std::uint64_t word = slot.request_and_kind.load(std::memory_order_relaxed);
-      into.push_back({static_cast<EventKind>(word & 1), thread_, word >> 1, slot.frame.load(std::memory_order_relaxed),
+      into.push_back({static_cast<EventKind>(word & 1), thread_, word >> 1,
+                      slot.frame.load(std::memory_order_relaxed),
                       slot.site.load(std::memory_order_relaxed),
                       Time(Duration(slot.time.load(std::memory_order_relaxed)))});
     }
@@ -99,7 +103,8 @@ class Ring {
     const std::uint64_t valid = now > kCapacity ? now - kCapacity : 0;
     const auto torn = static_cast<std::ptrdiff_t>(std::clamp(valid, begin, end) - begin);
     into.erase(into.begin() + first, into.begin() + first + torn);
-    into.erase(std::remove_if(into.begin() + first, into.end(), [&](const Event& e) { return e.time < since; }),
+    into.erase(std::remove_if(into.begin() + first, into.end(),
+                              [&](const Event& e) { return e.time < since; }),
                into.end());
   }
 
@@ -111,8 +116,8 @@ class Ring {
 
 struct Threads {
   std::mutex mutex;
-  std::vector<std::shared_ptr<Ring>> rings;      // guarded by mutex; kept after their threads ended
-  std::map<std::uint32_t, std::string> names;    // guarded by mutex
+  std::vector<std::shared_ptr<Ring>> rings;    // guarded by mutex; kept after their threads ended
+  std::map<std::uint32_t, std::string> names;  // guarded by mutex
 };
 
 Threads& threads() {
@@ -152,13 +157,18 @@ std::string_view short_function(std::string_view name) noexcept {
   return space == std::string_view::npos ? name : name.substr(space + 1);
 }
 
-std::string_view file_name(std::string_view path) noexcept { return path.substr(path.rfind('/') + 1); }
-
-std::string label(std::source_location site) {
-  return json_text(fmt::format("{} {}:{}", short_function(site.function_name()), file_name(site.file_name()), site.line()));
+std::string_view file_name(std::string_view path) noexcept {
+  return path.substr(path.rfind('/') + 1);
 }
 
-double micros(Time time) { return std::chrono::duration<double, std::micro>(time.time_since_epoch()).count(); }
+std::string label(std::source_location site) {
+  return json_text(fmt::format("{} {}:{}", short_function(site.function_name()),
+                               file_name(site.file_name()), site.line()));
+}
+
+double micros(Time time) {
+  return std::chrono::duration<double, std::micro>(time.time_since_epoch()).count();
+}
 
 }  // namespace
 
@@ -174,8 +184,10 @@ void set_thread_name(std::string name) {
   threads().names[thread_number()] = std::move(name);
 }
 
-void record(EventKind kind, const RequestTrace* request, const void* frame, std::source_location site) noexcept {
-  if (Ring* ring = this_ring()) ring->write(kind, request != nullptr ? request->id() : 0, frame, site);
+void record(EventKind kind, const RequestTrace* request, const void* frame,
+            std::source_location site) noexcept {
+  if (Ring* ring = this_ring())
+    ring->write(kind, request != nullptr ? request->id() : 0, frame, site);
 }
 
 Recording::Recording() { g_recordings.fetch_add(1, std::memory_order_relaxed); }
@@ -214,8 +226,10 @@ std::string to_chrome_json(const std::vector<Event>& events) {
   {
     const std::lock_guard lock(threads().mutex);
     for (const auto& [number, name] : threads().names) {
-      fmt::format_to(std::back_inserter(out), R"(,{{"ph":"M","name":"thread_name","pid":1,"tid":{},"args":{{"name":"{}"}}}})",
-                     number, json_text(name));
+      fmt::format_to(
+          std::back_inserter(out),
+          R"(,{{"ph":"M","name":"thread_name","pid":1,"tid":{},"args":{{"name":"{}"}}}})", number,
+          json_text(name));
     }
   }
   std::map<const void*, const Event*> open;                 // awaits begun, by frame
@@ -226,10 +240,11 @@ std::string to_chrome_json(const std::vector<Event>& events) {
       open[event.frame] = &event;
       const auto running = resumed_on_thread.find(event.thread);
       if (running != resumed_on_thread.end()) {
-        fmt::format_to(std::back_inserter(out),
-                       R"(,{{"ph":"X","cat":"run","name":"{}","pid":1,"tid":{},"ts":{:.3f},"dur":{:.3f},"args":{{"request":{}}}}})",
-                       label(running->second->site), event.thread, micros(running->second->time),
-                       micros(event.time) - micros(running->second->time), running->second->request);
+        fmt::format_to(
+            std::back_inserter(out),
+            R"(,{{"ph":"X","cat":"run","name":"{}","pid":1,"tid":{},"ts":{:.3f},"dur":{:.3f},"args":{{"request":{}}}}})",
+            label(running->second->site), event.thread, micros(running->second->time),
+            micros(event.time) - micros(running->second->time), running->second->request);
         resumed_on_thread.erase(running);
       }
       continue;
@@ -237,11 +252,13 @@ std::string to_chrome_json(const std::vector<Event>& events) {
     resumed_on_thread[event.thread] = &event;
     const auto begun = open.find(event.frame);
     if (begun == open.end()) continue;  // began before the recording
-    const std::string track = event.request != 0 ? fmt::format("request {}", event.request) : "no request";
+    const std::string track =
+        event.request != 0 ? fmt::format("request {}", event.request) : "no request";
     const auto async = [&](char phase, const Event& at) {
-      fmt::format_to(std::back_inserter(out),
-                     R"(,{{"ph":"{}","cat":"{}","id":"{}","name":"{}","pid":1,"tid":{},"ts":{:.3f}}})", phase, track,
-                     event.request, name, at.thread, micros(at.time));
+      fmt::format_to(
+          std::back_inserter(out),
+          R"(,{{"ph":"{}","cat":"{}","id":"{}","name":"{}","pid":1,"tid":{},"ts":{:.3f}}})", phase,
+          track, event.request, name, at.thread, micros(at.time));
     };
     async('b', *begun->second);
     async('e', event);

@@ -1,13 +1,15 @@
 // The trace of every await, and the stages of every request.
 //
-// Awaits: each thread keeps a ring of events (which await, of which request, suspended or resumed, when). Recording is off
-// until somebody asks (`Recording`), and then costs a clock read an event; off, one predictable branch. One record
-// feeds the Chrome/Perfetto JSON and the list of awaits that are pending.
+// Awaits: each thread keeps a ring of events (which await, of which request, suspended or resumed,
+// when). Recording is off until somebody asks (`Recording`), and then costs a clock read an event;
+// off, one predictable branch. One record feeds the Chrome/Perfetto JSON and the list of awaits
+// that are pending.
 //
-// Stages: a RequestTrace holds the named stages of one request ("decode", "queue", "model"), always on, for the latency
-// metrics by stage and for the timeline a client can ask for.
+// Stages: a RequestTrace holds the named stages of one request ("decode", "queue", "model"), always
+// on, for the latency metrics by stage and for the timeline a client can ask for.
 //
-// Thread safety: all functions; a RequestTrace may be written by several tasks of its request at once.
+// Thread safety: all functions; a RequestTrace may be written by several tasks of its request at
+// once.
 #pragma once
 
 #include <array>
@@ -54,7 +56,8 @@ class RequestTrace {
   std::uint64_t id_;
   Time start_ = Clock::now();
   std::atomic<std::uint32_t> count_{0};
-  // Most requests have few stages, and ten thousand of them may wait at once; so the array for the rest comes when needed.
+  // Most requests have few stages, and ten thousand of them may wait at once; so the array for the
+  // rest comes when needed.
   static constexpr std::uint32_t kFirst = 8;
   std::array<Stage, kFirst> first_{};
   std::atomic<Stage*> later_{nullptr};  // kStagesMax - kFirst
@@ -97,7 +100,8 @@ struct Event {
 
 inline std::atomic<std::uint32_t> g_recordings{0};
 inline bool enabled() noexcept { return g_recordings.load(std::memory_order_relaxed) != 0; }
-void record(EventKind kind, const RequestTrace* request, const void* frame, std::source_location site) noexcept;
+void record(EventKind kind, const RequestTrace* request, const void* frame,
+            std::source_location site) noexcept;
 
 // Events are recorded while at least one Recording lives.
 class Recording {
@@ -117,8 +121,9 @@ class Recording {
 // The suspends without a resume: what is being awaited now, oldest first.
 std::vector<Event> pending(const std::vector<Event>& events);
 
-// Chrome's trace event format, which Perfetto opens: each request is one async track, whatever threads it ran on; awaits
-// nest inside it; beside them a slice a thread for what ran there between a resume and the next suspend.
+// Chrome's trace event format, which Perfetto opens: each request is one async track, whatever
+// threads it ran on; awaits nest inside it; beside them a slice a thread for what ran there between
+// a resume and the next suspend.
 std::string to_chrome_json(const std::vector<Event>& events);
 
 }  // namespace trace

@@ -1,9 +1,11 @@
-// Waiter: the base of every awaiter that either completes or is stopped: sleep, Event, Semaphore, Channel.
+// Waiter: the base of every awaiter that either completes or is stopped: sleep, Event, Semaphore,
+// Channel.
 //
-// One compare-and-swap decides which. A stop request only claims the waiter and posts its coroutine; a stopped waiter takes
-// itself off the primitive's list when it resumes, under the primitive's lock. So no callback ever takes a lock.
+// One compare-and-swap decides which. A stop request only claims the waiter and posts its
+// coroutine; a stopped waiter takes itself off the primitive's list when it resumes, under the
+// primitive's lock. So no callback ever takes a lock.
 //
-//   kSetup ──▶ kWaiting ──▶ kDone | kStopped      (from kSetup also directly: then the coroutine does not suspend)
+//   kSetup ──▶ kWaiting ──▶ kDone | kStopped   (from kSetup: does not suspend)
 //
 // Thread safety: try_complete and end from any thread; the rest belongs to the awaiting coroutine.
 #pragma once
@@ -29,8 +31,8 @@ class Waiter {
 
   void attach(PromiseBase& promise) noexcept { promise_ = &promise; }
 
-  // The completing side, with the lock of the primitive that the waiter is listed in: whether this waiter was won. Then give
-  // it what it waits for, unlock, and call resume().
+  // The completing side, with the lock of the primitive that the waiter is listed in: whether this
+  // waiter was won. Then give it what it waits for, unlock, and call resume().
   bool try_complete() noexcept {
     State seen = State::kWaiting;
     return state_.compare_exchange_strong(seen, State::kDone, std::memory_order_acq_rel);
@@ -48,7 +50,8 @@ class Waiter {
  protected:
   ~Waiter() = default;
 
-  // Before anything else: whether the stop came before the await. Such an await takes nothing and throws.
+  // Before anything else: whether the stop came before the await. Such an await takes nothing and
+  // throws.
   bool stopped_already() noexcept {
     if (!token().stop_requested()) return false;
     state_.store(State::kStopped, std::memory_order_relaxed);
@@ -132,7 +135,8 @@ class WaiterList {
   Waiter* tail_ = nullptr;
 };
 
-// Resumes waiters that were won under the lock, after it: once resumed, they may destroy the primitive.
+// Resumes waiters that were won under the lock, after it: once resumed, they may destroy the
+// primitive.
 inline void resume_all(WaiterList& won) noexcept {
   while (Waiter* waiter = won.pop_front()) waiter->resume();
 }

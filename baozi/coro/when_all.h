@@ -1,8 +1,9 @@
-// when_all: runs tasks side by side and gives all their results. The first error stops the others; all are awaited, then
-// it is thrown. They run on the caller's executor unless placed elsewhere (Task::on).
+// when_all: runs tasks side by side and gives all their results. The first error stops the others;
+// all are awaited, then it is thrown. They run on the caller's executor unless placed elsewhere
+// (Task::on).
 //
 //   std::tuple<Image, Labels> both = co_await when_all(decode(bytes), load_labels());
-//   std::vector<Text> texts = co_await when_all(std::move(tasks));      // of std::vector<Task<Text>>, in its order
+//   std::vector<Text> texts = co_await when_all(std::move(tasks));  // a vector, in order
 //
 // A Task<void> gives a std::monostate in the tuple; a vector of them gives nothing.
 #pragma once
@@ -28,7 +29,8 @@ Task<std::tuple<detail::NonVoid<Ts>...>> when_all(Task<Ts>... tasks) {
 }
 
 template <class T>
-Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::NonVoid<T>>>> when_all(std::vector<Task<T>> tasks) {
+Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::NonVoid<T>>>> when_all(
+    std::vector<Task<T>> tasks) {
   const Context& context = co_await this_context();
   Executor& here = co_await this_executor();
   detail::Group group(context, here, detail::Group::StopAt::kFirstError);

@@ -44,8 +44,8 @@ Code code_of(Task<T> task, const Context& context = {}) {
 }
 
 Task<void> several_kinds(std::atomic<int>* stopped) {
-  std::tuple<int, std::string, std::monostate> all = co_await when_all(after(1ms, 7), text("seven"), with_timeout(
-      sleeps_until_stopped(stopped), 1h));
+  std::tuple<int, std::string, std::monostate> all = co_await when_all(
+      after(1ms, 7), text("seven"), with_timeout(sleeps_until_stopped(stopped), 1h));
   ADD_FAILURE() << std::get<0>(all);
 }
 Task<void> two_kinds() {
@@ -109,7 +109,8 @@ TEST(WhenAll, RunsTasksWhereTheyArePlacedAndResumesAtHome) {
 }
 
 Task<void> race_of_two(std::atomic<int>* stopped) {
-  std::variant<int, std::monostate> first = co_await race(after(1ms, 5), sleeps_until_stopped(stopped));
+  std::variant<int, std::monostate> first =
+      co_await race(after(1ms, 5), sleeps_until_stopped(stopped));
   EXPECT_EQ(first.index(), 0u);
   EXPECT_EQ(std::get<0>(first), 5);
   EXPECT_EQ(stopped->load(), 1) << "the loser was awaited";
@@ -120,14 +121,16 @@ TEST(Race, TheFirstWinsAndTheLosersAreStoppedAndAwaited) {
 }
 
 Task<void> race_with_error() {
-  std::variant<std::monostate, int> first = co_await race(fail_after(1ms, Code::kNotFound), after(1h, 1));
+  std::variant<std::monostate, int> first =
+      co_await race(fail_after(1ms, Code::kNotFound), after(1h, 1));
   ADD_FAILURE() << first.index();
 }
 TEST(Race, AnErrorThatComesFirstWins) { EXPECT_EQ(code_of(race_with_error()), Code::kNotFound); }
 
 Task<RaceResult<int>> race_many(ThreadPool* pool) {
   std::vector<Task<int>> tasks;
-  for (int i = 0; i < 16; ++i) tasks.push_back(after(i == 11 ? Duration(0) : Duration(1h), i).on(*pool));
+  for (int i = 0; i < 16; ++i)
+    tasks.push_back(after(i == 11 ? Duration(0) : Duration(1h), i).on(*pool));
   RaceResult<int> first = co_await race(std::move(tasks));
   co_return first;
 }
@@ -142,7 +145,8 @@ TEST(Race, AVectorTellsWhoWon) {
 
 Task<int> race_close(ThreadPool* pool) {
   std::vector<Task<int>> tasks;
-  for (int i = 0; i < 8; ++i) tasks.push_back(after(std::chrono::microseconds(100 + i), i).on(*pool));
+  for (int i = 0; i < 8; ++i)
+    tasks.push_back(after(std::chrono::microseconds(100 + i), i).on(*pool));
   RaceResult<int> first = co_await race(std::move(tasks));
   EXPECT_EQ(first.index, static_cast<std::size_t>(first.value));
   co_return first.value;

@@ -2,9 +2,10 @@
 //
 //   Tensor answer = co_await with_timeout(infer(input), std::chrono::milliseconds(50));
 //
-// The task's Context carries the earlier of the two deadlines and a stop token of its own, which follows the caller's. When
-// the time comes the task is asked to stop and awaited: the result is then Error kDeadlineExceeded, also when the task gives
-// a late value; an error of the task's own passes unchanged.
+// The task's Context carries the earlier of the two deadlines and a stop token of its own, which
+// follows the caller's. When the time comes the task is asked to stop and awaited: the result is
+// then Error kDeadlineExceeded, also when the task gives a late value; an error of the task's own
+// passes unchanged.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +19,8 @@
 namespace baozi {
 namespace detail {
 
-// A Context whose stop follows `parent`'s and comes by itself at `deadline`. Lives in the frame that awaits the task.
+// A Context whose stop follows `parent`'s and comes by itself at `deadline`. Lives in the frame
+// that awaits the task.
 class DeadlineScope final : private TimerEntry {
  public:
   DeadlineScope(const Context& parent, Time deadline)

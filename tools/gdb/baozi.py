@@ -4,14 +4,15 @@
     (gdb) baozi tasks            every coroutine chain that is alive, innermost frame first
     (gdb) baozi tasks ocr        only those with "ocr" in a function's name
 
-It walks the slabs of the frame pool (baozi/coro/frame_pool.cc) for live blocks that are coroutine frames, and follows the
-links of their promises (baozi/coro/task.h). Nothing is called in the process, so it works on core files, too. Not found:
-frames over 2 KiB that no smaller frame awaits or is awaited by, and all frames under AddressSanitizer (they come from the heap).
+It walks the slabs of the frame pool (baozi/coro/frame_pool.cc) for blocks that are live coroutine
+frames, which their promises tell (Work::run; freeing a block clears it), and follows the links of
+these promises (baozi/coro/promise.h). Nothing is called in the process, so it works on core files,
+too. Not found: frames over 2 KiB that no smaller frame awaits or is awaited by, and all frames
+under AddressSanitizer (they come from the heap).
 """
 
 import gdb
 
-SLAB_STEP = 32
 PROMISE_OFFSET = 16  # a frame begins with its resume and destroy functions, in GCC as in Clang
 STACK_MAX = 1000
 
@@ -30,21 +31,17 @@ def number(value):
     return int(value)
 
 
-def live_blocks():
+def pool_blocks():
     slab_type = gdb.lookup_type("baozi::frame_pool::Slab").pointer()
     slabs = gdb.lookup_global_symbol("baozi::frame_pool::g_slabs")
     if slabs is None:
-        raise gdb.GdbError("no baozi program with debug information is loaded (build baozi_coro with -g)")
+        raise gdb.GdbError("no baozi program is loaded, or it has no debug information")
     at = number(slabs.value())
     while at != 0:
         slab = gdb.Value(at).cast(slab_type).dereference()
         first, step = int(slab["first_block"]), int(slab["block_bytes"])
-        live = int(slab["live"].address)
-        flags = bytes(gdb.selected_inferior().read_memory(live, slab["live"].type.sizeof))
         for block in range(int(slab["blocks"])):
-            offset = first + block * step
-            if flags[offset // SLAB_STEP]:
-                yield at + offset
+            yield at + first + block * step
         at = int(slab["next"])
 
 
@@ -64,15 +61,18 @@ class Promise:
         impl = self.value["site"]["_M_impl"]
         if int(impl) == 0 or int(impl["_M_line"]) == 0:
             return None
-        return impl["_M_function_name"].string(), impl["_M_file_name"].string(), int(impl["_M_line"])
+        function, file = impl["_M_function_name"].string(), impl["_M_file_name"].string()
+        return function, file, int(impl["_M_line"])
 
     def function(self):
         """The name of the coroutine from its code, for those without a site."""
-        resume = gdb.Value(self.address - PROMISE_OFFSET).cast(gdb.lookup_type("long").pointer()).dereference()
-        if int(resume) == 0:
+        words = gdb.lookup_type("long").pointer()
+        resume = int(gdb.Value(self.address - PROMISE_OFFSET).cast(words).dereference())
+        if resume == 0:
             return "(ended)"
-        block = gdb.block_for_pc(int(resume))
-        name = block.function.name if block is not None and block.function is not None else hex(int(resume))
+        block = gdb.block_for_pc(resume)
+        known = block is not None and block.function is not None
+        name = block.function.name if known else hex(resume)
         return name
 
     def executor(self):
@@ -102,10 +102,10 @@ def find_promises():
     kind = gdb.lookup_type("baozi::detail::PromiseBase").pointer()
     resume_work = gdb.lookup_symbol("baozi::detail::PromiseBase::resume_work")[0]
     if resume_work is None:
-        raise gdb.GdbError("no coroutine of baozi's is in this program, or it lacks debug information (-g)")
+        raise gdb.GdbError("no coroutine of baozi's is here, or it has no debug information")
     marker = int(resume_work.value().address)
     found = {}
-    for block in live_blocks():
+    for block in pool_blocks():
         promise = Promise(gdb.Value(block + PROMISE_OFFSET).cast(kind))
         if int(promise.value["run"]) == marker:
             found[promise.address] = promise
@@ -148,7 +148,7 @@ class Baozi(gdb.Command):
 
 
 class BaoziTasks(gdb.Command):
-    """baozi tasks [TEXT]: the async stacks of all live tasks, or of those whose stack contains TEXT."""
+    """baozi tasks [TEXT]: the async stacks of all live tasks, or of those that contain TEXT."""
 
     def __init__(self):
         super().__init__("baozi tasks", gdb.COMMAND_STACK)

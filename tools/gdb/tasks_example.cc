@@ -38,7 +38,8 @@ extern "C" [[gnu::noinline]] void stop_here() { std::puts("all wait"); }
 namespace {
 
 Task<void> together(Event* event) {
-  std::tuple<int, int> both = co_await when_all(one_of_all(event), one_of_all(event));  // line: together
+  std::tuple<int, int> both =
+      co_await when_all(one_of_all(event), one_of_all(event));  // line: together
   std::printf("%d\n", std::get<0>(both));
 }
 

@@ -1,12 +1,13 @@
-// Awaiting Asio: the completion tokens use_task and use_task_ec make any Asio operation awaitable from a Task.
+// Awaiting Asio: the completion tokens use_task and use_task_ec make any Asio operation awaitable
+// from a Task.
 //
-//   std::size_t n = co_await socket.async_read_some(buffer, use_task);            // an error_code is thrown as an Error
-//   auto [ec, n] = co_await socket.async_read_some(buffer, use_task_ec);          // … is returned instead
+//   std::size_t n = co_await socket.async_read_some(buffer, use_task);    // throws an Error
+//   auto [ec, n] = co_await socket.async_read_some(buffer, use_task_ec);  // returns the error_code
 //
-// The coroutine runs on the AsioExecutor that owns the I/O object and resumes there, straight out of the operation's handler.
-// A stop request cancels the operation (cancellation_type::terminal); if it was still under way, either form throws
-// Error{reason}. Nothing is allocated from the heap for the operation: its state is the awaiter, Asio's comes from the frame
-// pool.
+// The coroutine runs on the AsioExecutor that owns the I/O object and resumes there, straight out
+// of the operation's handler. A stop request cancels the operation (cancellation_type::terminal);
+// if it was still under way, either form throws Error{reason}. Nothing is allocated from the heap
+// for the operation: its state is the awaiter, Asio's comes from the frame pool.
 #pragma once
 
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -45,7 +46,9 @@ struct FrameAllocator {
     static_assert(alignof(T) <= 16);
     return static_cast<T*>(frame_pool::allocate(count * sizeof(T)));
   }
-  void deallocate(T* memory, std::size_t count) noexcept { frame_pool::deallocate(memory, count * sizeof(T)); }
+  void deallocate(T* memory, std::size_t count) noexcept {
+    frame_pool::deallocate(memory, count * sizeof(T));
+  }
   template <class U>
   bool operator==(const FrameAllocator<U>&) const noexcept {
     return true;
@@ -73,7 +76,8 @@ class AsioOperation : public LoopOperation {
 
 template <class First, class... Rest>
 std::tuple<Rest...> without_first(std::tuple<First, Rest...>&& values) {
-  return std::apply([](First&, Rest&... rest) { return std::tuple<Rest...>(std::move(rest)...); }, values);
+  return std::apply([](First&, Rest&... rest) { return std::tuple<Rest...>(std::move(rest)...); },
+                    values);
 }
 
 // `Values`: what the handler is called with.
@@ -95,7 +99,9 @@ class AsioAwaiter<Token, std::tuple<Values...>, Initiation, Init...> final : pub
 
   bool await_suspend(std::coroutine_handle<>) noexcept {
     return start_with([this] {
-      std::apply([this](Init&... init) { std::move(initiation_)(Handler{this}, std::move(init)...); }, init_);
+      std::apply(
+          [this](Init&... init) { std::move(initiation_)(Handler{this}, std::move(init)...); },
+          init_);
     });
   }
 
@@ -153,8 +159,8 @@ template <class Token, class... Args>
 struct TaskResult {
   template <class Initiation, class... Init>
   static auto initiate(Initiation&& initiation, Token, Init&&... init) {
-    using Awaiter =
-        AsioAwaiter<Token, std::tuple<std::decay_t<Args>...>, std::decay_t<Initiation>, std::decay_t<Init>...>;
+    using Awaiter = AsioAwaiter<Token, std::tuple<std::decay_t<Args>...>, std::decay_t<Initiation>,
+                                std::decay_t<Init>...>;
     return Awaiter(std::forward<Initiation>(initiation), std::forward<Init>(init)...);
   }
 };
@@ -165,8 +171,10 @@ struct TaskResult {
 namespace boost::asio {
 
 template <class... Args>
-struct async_result<baozi::UseTask, void(Args...)> : baozi::detail::TaskResult<baozi::UseTask, Args...> {};
+struct async_result<baozi::UseTask, void(Args...)>
+    : baozi::detail::TaskResult<baozi::UseTask, Args...> {};
 template <class... Args>
-struct async_result<baozi::UseTaskEc, void(Args...)> : baozi::detail::TaskResult<baozi::UseTaskEc, Args...> {};
+struct async_result<baozi::UseTaskEc, void(Args...)>
+    : baozi::detail::TaskResult<baozi::UseTaskEc, Args...> {};
 
 }  // namespace boost::asio

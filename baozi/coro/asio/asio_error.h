@@ -7,8 +7,9 @@
 
 namespace baozi {
 
-// kCancelled for an aborted operation, kDeadlineExceeded for a timeout, kPermissionDenied, kResourceExhausted, kAlreadyExists,
-// kInvalidArgument and kNotFound where the system says so; kUnavailable for whatever the network does to a connection.
+// kCancelled for an aborted operation, kDeadlineExceeded for a timeout, kPermissionDenied,
+// kResourceExhausted, kAlreadyExists, kInvalidArgument and kNotFound where the system says so;
+// kUnavailable for whatever the network does to a connection.
 Error to_error(const boost::system::error_code& code,
                std::source_location where = std::source_location::current());
 

@@ -1,14 +1,15 @@
-// AsioExecutor: an executor that drives a boost::asio::io_context on one thread. Coroutines on it await Asio operations (see
-// asio_await.h) and never share a socket between threads.
+// AsioExecutor: an executor that drives a boost::asio::io_context on one thread. Coroutines on it
+// await Asio operations (see asio_await.h) and never share a socket between threads.
 //
 //   AsioExecutor io("io");
 //   boost::asio::ip::tcp::acceptor acceptor(io.context(), endpoint);
-//   … spawn tasks on it, then io.run() on the thread that is to be the I/O thread; or use an AsioThread.
+//   … spawn tasks on it, then io.run() on the I/O thread; or use an AsioThread.
 //
-// The loop takes turns between posted work and ready handlers, and sleeps in epoll; its wake-up is written only while it
-// sleeps.
+// The loop takes turns between posted work and ready handlers, and sleeps in epoll; its wake-up is
+// written only while it sleeps.
 //
-// Thread safety: post and stop from any thread; run on one. What is spawned on it is joined before stop.
+// Thread safety: post and stop from any thread; run on one. What is spawned on it is joined before
+// stop.
 #pragma once
 
 #include <array>
@@ -47,7 +48,7 @@ class AsioExecutor : public Executor {
   template <class T>
   struct WakeAllocator;
   static constexpr std::size_t kWakeBytes = 128;
-  static constexpr int kHandlersMax = 16;         // handlers between two looks at the inbox
+  static constexpr int kHandlersMax = 16;  // handlers between two looks at the inbox
   static constexpr unsigned kYieldsWithoutPoll = 16;
 
   void wake() noexcept;

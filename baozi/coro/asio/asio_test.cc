@@ -112,7 +112,8 @@ TEST(AsioAwait, AnErrorCodeIsThrownAsAnErrorWithItsAwait) {
     EXPECT_EQ(error.code(), Code::kUnavailable);
     EXPECT_NE(error.message().find("refused"), std::string::npos) << error.message();
     ASSERT_FALSE(error.async_stack().empty());
-    EXPECT_NE(std::string(error.async_stack()[0].function_name()).find("connect_nowhere"), std::string::npos);
+    EXPECT_NE(std::string(error.async_stack()[0].function_name()).find("connect_nowhere"),
+              std::string::npos);
   }
 }
 
@@ -134,7 +135,8 @@ TEST(AsioAwait, AStopCancelsTheOperation) {
   });
   EXPECT_EQ(code_of(read_forever(&io).on(io), context), Code::kAborted);
   stopper.join();
-  EXPECT_EQ(code_of(read_forever(&io).on(io), context), Code::kAborted) << "a stop that came before";
+  EXPECT_EQ(code_of(read_forever(&io).on(io), context), Code::kAborted)
+      << "a stop that came before";
 }
 TEST(AsioAwait, ADeadlineCancelsTheOperation) {
   AsioThread io;
@@ -145,7 +147,8 @@ TEST(AsioAwait, ElsewhereThanOnItsLoopIsRefused) {
   EXPECT_EQ(code_of(read_forever(&io)), Code::kFailedPrecondition);
 }
 
-Task<void> wait_timer(AsioExecutor* io, Duration span, std::atomic<int>* fired, std::atomic<int>* stopped) {
+Task<void> wait_timer(AsioExecutor* io, Duration span, std::atomic<int>* fired,
+                      std::atomic<int>* stopped) {
   asio::steady_timer timer(io->context(), span);
   try {
     co_await timer.async_wait(use_task);
@@ -155,9 +158,11 @@ Task<void> wait_timer(AsioExecutor* io, Duration span, std::atomic<int>* fired, 
     stopped->fetch_add(1);
   }
 }
-Task<void> race_timers(AsioExecutor* io, Duration stop_after, std::atomic<int>* fired, std::atomic<int>* stopped) {
+Task<void> race_timers(AsioExecutor* io, Duration stop_after, std::atomic<int>* fired,
+                       std::atomic<int>* stopped) {
   Nursery nursery(*io);
-  for (int i = 0; i < 20; ++i) nursery.spawn(wait_timer(io, std::chrono::microseconds(i * 20), fired, stopped));
+  for (int i = 0; i < 20; ++i)
+    nursery.spawn(wait_timer(io, std::chrono::microseconds(i * 20), fired, stopped));
   co_await sleep_for(stop_after);
   nursery.stop();  // from another thread than the loop's
   co_await nursery.join();
@@ -166,7 +171,8 @@ TEST(AsioAwait, StopsThatRaceCompletionsEndEveryOperationOnce) {
   AsioThread io;
   std::atomic<int> fired{0};
   std::atomic<int> stopped{0};
-  for (int i = 0; i < 200; ++i) sync_wait(race_timers(&io, std::chrono::microseconds(2 * i), &fired, &stopped));
+  for (int i = 0; i < 200; ++i)
+    sync_wait(race_timers(&io, std::chrono::microseconds(2 * i), &fired, &stopped));
   EXPECT_EQ(fired + stopped, 4000);
   EXPECT_GT(fired.load(), 0);
   EXPECT_GT(stopped.load(), 0);

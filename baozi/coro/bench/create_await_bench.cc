@@ -1,4 +1,5 @@
-// Creating a child and awaiting its result. oneTBB and Taskflow have no await: a child task, waited for by its parent.
+// Creating a child and awaiting its result. oneTBB and Taskflow have no await: a child task, waited
+// for by its parent.
 #include <benchmark/benchmark.h>
 #include <oneapi/tbb/task_arena.h>
 #include <oneapi/tbb/task_group.h>
@@ -29,7 +30,7 @@ void with_baozi(benchmark::State& state) {
   const baozi::Context context{stop.token(), baozi::Clock::now() + std::chrono::hours(1), nullptr};
   baozi::sync_wait(parent(&state), context);
 }
-BENCHMARK(with_baozi)->Name("create_await/baozi");
+BENCHMARK(with_baozi)->Name("create_await/baozi")->UseRealTime();
 
 asio::awaitable<int> asio_child(int x) { co_return x + 1; }
 asio::awaitable<void> asio_parent(benchmark::State* state) {
@@ -57,7 +58,7 @@ void with_tbb(benchmark::State& state) {
     }
   });
 }
-BENCHMARK(with_tbb)->Name("create_await/tbb");
+BENCHMARK(with_tbb)->Name("create_await/tbb")->UseRealTime();
 
 void with_taskflow(benchmark::State& state) {
   tf::Executor executor(1);

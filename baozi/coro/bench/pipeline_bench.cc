@@ -1,4 +1,5 @@
-// A pipeline of three stages of 1 µs each with 10,000 requests in flight, on two threads. The rate is requests_per_second.
+// A pipeline of three stages of 1 µs each with 10,000 requests in flight, on two threads. The rate
+// is requests_per_second.
 #include <benchmark/benchmark.h>
 #include <oneapi/tbb/parallel_pipeline.h>
 #include <oneapi/tbb/task_arena.h>
@@ -93,15 +94,17 @@ void with_tbb(benchmark::State& state) {
   for (auto _ : state) {
     arena.execute([] {
       int next = 0;
-      const auto first = tbb::make_filter<void, int>(tbb::filter_mode::serial_in_order, [&](tbb::flow_control& flow) {
-        if (next == kRequests) flow.stop();
-        return next++;
-      });
+      const auto first = tbb::make_filter<void, int>(tbb::filter_mode::serial_in_order,
+                                                     [&](tbb::flow_control& flow) {
+                                                       if (next == kRequests) flow.stop();
+                                                       return next++;
+                                                     });
       const auto stage = tbb::make_filter<int, int>(tbb::filter_mode::parallel, [](int x) {
         work_1us();
         return x;
       });
-      const auto last = tbb::make_filter<int, void>(tbb::filter_mode::parallel, [](int) { work_1us(); });
+      const auto last =
+          tbb::make_filter<int, void>(tbb::filter_mode::parallel, [](int) { work_1us(); });
       tbb::parallel_pipeline(kInFlight, first & stage & stage & last);
     });
   }
@@ -114,14 +117,14 @@ void with_taskflow(benchmark::State& state) {
   for (auto _ : state) {
     tf::Taskflow flow;
     // Its first pipe must be serial and deals the tokens out.
-    tf::Pipeline pipeline(
-        kInFlight, tf::Pipe{tf::PipeType::SERIAL,
-                            [](tf::Pipeflow& token) {
-                              if (token.token() == kRequests) token.stop();
-                            }},
-        tf::Pipe{tf::PipeType::PARALLEL, [](tf::Pipeflow&) { work_1us(); }},
-        tf::Pipe{tf::PipeType::PARALLEL, [](tf::Pipeflow&) { work_1us(); }},
-        tf::Pipe{tf::PipeType::PARALLEL, [](tf::Pipeflow&) { work_1us(); }});
+    tf::Pipeline pipeline(kInFlight,
+                          tf::Pipe{tf::PipeType::SERIAL,
+                                   [](tf::Pipeflow& token) {
+                                     if (token.token() == kRequests) token.stop();
+                                   }},
+                          tf::Pipe{tf::PipeType::PARALLEL, [](tf::Pipeflow&) { work_1us(); }},
+                          tf::Pipe{tf::PipeType::PARALLEL, [](tf::Pipeflow&) { work_1us(); }},
+                          tf::Pipe{tf::PipeType::PARALLEL, [](tf::Pipeflow&) { work_1us(); }});
     flow.composed_of(pipeline);
     executor.run(flow).wait();
   }

@@ -1,4 +1,5 @@
-// From posting a task to a pool that sleeps until the task runs. Median and 99th percentile in microseconds.
+// From posting a task to a pool that sleeps until the task runs. Median and 99th percentile in
+// microseconds.
 #include <benchmark/benchmark.h>
 #include <oneapi/tbb/task_arena.h>
 
@@ -14,7 +15,8 @@
 
 namespace {
 
-constexpr auto kIdle = std::chrono::microseconds(300);  // long enough for every peer to stop spinning
+constexpr auto kIdle =
+    std::chrono::microseconds(300);  // long enough for every peer to stop spinning
 constexpr int kSamples = 2000;
 
 // `post(mark)` must make `mark` run on the pool.
@@ -55,7 +57,9 @@ BENCHMARK(with_baozi)->Name("wake/baozi")->UseManualTime()->Iterations(kSamples)
 
 void with_asio(benchmark::State& state) {
   boost::asio::thread_pool pool(2);
-  measure(state, [&](std::atomic<std::int64_t>& ran_at) { boost::asio::post(pool, [&] { mark(ran_at); }); });
+  measure(state, [&](std::atomic<std::int64_t>& ran_at) {
+    boost::asio::post(pool, [&] { mark(ran_at); });
+  });
   pool.join();
 }
 BENCHMARK(with_asio)->Name("wake/asio")->UseManualTime()->Iterations(kSamples);
@@ -68,7 +72,8 @@ BENCHMARK(with_tbb)->Name("wake/tbb")->UseManualTime()->Iterations(kSamples);
 
 void with_taskflow(benchmark::State& state) {
   tf::Executor executor(2);
-  measure(state, [&](std::atomic<std::int64_t>& ran_at) { executor.silent_async([&] { mark(ran_at); }); });
+  measure(state,
+          [&](std::atomic<std::int64_t>& ran_at) { executor.silent_async([&] { mark(ran_at); }); });
   executor.wait_for_all();
 }
 BENCHMARK(with_taskflow)->Name("wake/taskflow")->UseManualTime()->Iterations(kSamples);

@@ -36,7 +36,8 @@ bool UvRequest::await_suspend(std::coroutine_handle<>) noexcept {
   return start_with([this] {
     request_.data = this;
     const int status = uv_queue_work(
-        loop(), &request_, [](uv_work_t* request) { static_cast<UvRequest*>(request->data)->work(); },
+        loop(), &request_,
+        [](uv_work_t* request) { static_cast<UvRequest*>(request->data)->work(); },
         [](uv_work_t* request, int ended) {
           auto* self = static_cast<UvRequest*>(request->data);
           self->status_ = ended;
@@ -54,8 +55,9 @@ void UvRequest::finish_request() {
 bool UvFile::await_suspend(std::coroutine_handle<>) noexcept {
   return start_with([this] {
     request_.data = this;
-    const int status = call_(loop(), &request_, *this,
-                             [](uv_fs_t* request) { static_cast<UvFile*>(request->data)->complete(); });
+    const int status = call_(loop(), &request_, *this, [](uv_fs_t* request) {
+      static_cast<UvFile*>(request->data)->complete();
+    });
     if (status != 0) throw_uv_error(status, "uv_fs");
   });
 }
@@ -74,7 +76,8 @@ int open_call(uv_loop_t* loop, uv_fs_t* request, UvFile& self, uv_fs_cb done) {
   return uv_fs_open(loop, request, self.arguments.path, O_RDONLY | O_CLOEXEC, 0, done);
 }
 int read_call(uv_loop_t* loop, uv_fs_t* request, UvFile& self, uv_fs_cb done) {
-  return uv_fs_read(loop, request, self.arguments.file, &self.arguments.buffer, 1, self.arguments.offset, done);
+  return uv_fs_read(loop, request, self.arguments.file, &self.arguments.buffer, 1,
+                    self.arguments.offset, done);
 }
 
 // Closing does not wait for a disk.

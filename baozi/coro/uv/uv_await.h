@@ -1,11 +1,12 @@
 // Awaiting libuv, from a task on a UvExecutor: timers, work on libuv's threads, files.
 //
 //   co_await uv_sleep_for(std::chrono::milliseconds(5));
-//   co_await uv_work([&] { checksum = crc(bytes); });        // on libuv's thread pool; resumes on the loop
+//   co_await uv_work([&] { checksum = crc(bytes); });  // on libuv's threads
 //   std::string text = co_await uv_read_file(path);
 //
-// A stop request ends the timer at once and takes back work that has not begun (work that has runs to its end); then the
-// await throws Error{reason}. Awaited elsewhere than on a UvExecutor they throw kFailedPrecondition.
+// A stop request ends the timer at once and takes back work that has not begun (work that has runs
+// to its end); then the await throws Error{reason}. Awaited elsewhere than on a UvExecutor they
+// throw kFailedPrecondition.
 #pragma once
 
 #include <uv.h>

@@ -13,18 +13,25 @@ thread_local UvExecutor* tl_current = nullptr;
 
 Code code_of(int status) noexcept {
   switch (status) {
-    case UV_ECANCELED: return Code::kCancelled;
-    case UV_ENOENT: return Code::kNotFound;
+    case UV_ECANCELED:
+      return Code::kCancelled;
+    case UV_ENOENT:
+      return Code::kNotFound;
     case UV_EACCES:
-    case UV_EPERM: return Code::kPermissionDenied;
+    case UV_EPERM:
+      return Code::kPermissionDenied;
     case UV_EINVAL:
     case UV_EISDIR:
-    case UV_ENOTDIR: return Code::kInvalidArgument;
-    case UV_ETIMEDOUT: return Code::kDeadlineExceeded;
+    case UV_ENOTDIR:
+      return Code::kInvalidArgument;
+    case UV_ETIMEDOUT:
+      return Code::kDeadlineExceeded;
     case UV_ENOMEM:
     case UV_EMFILE:
-    case UV_ENFILE: return Code::kResourceExhausted;
-    default: return Code::kUnavailable;
+    case UV_ENFILE:
+      return Code::kResourceExhausted;
+    default:
+      return Code::kUnavailable;
   }
 }
 
@@ -35,8 +42,8 @@ void throw_uv_error(int status, const std::string& what) {
 }
 
 UvExecutor::UvExecutor(uv_loop_t& loop, std::string name) : name_(std::move(name)), loop_(loop) {
-  const int status =
-      uv_async_init(&loop_, &async_, [](uv_async_t* handle) { static_cast<UvExecutor*>(handle->data)->drain(); });
+  const int status = uv_async_init(
+      &loop_, &async_, [](uv_async_t* handle) { static_cast<UvExecutor*>(handle->data)->drain(); });
   if (status != 0) throw_uv_error(status, "uv_async_init");
   async_.data = this;
 }

@@ -1,10 +1,11 @@
-// UvExecutor: an executor on a libuv loop, for programs that already have one. Coroutines on it await libuv (uv_await.h).
+// UvExecutor: an executor on a libuv loop, for programs that already have one. Coroutines on it
+// await libuv (uv_await.h).
 //
 //   uv_loop_t loop;
 //   uv_loop_init(&loop);
 //   UvExecutor executor(loop);
 //   … spawn tasks on it …
-//   uv_run(&loop, UV_RUN_DEFAULT);      // until nothing of the loop's is active and release() was called
+//   uv_run(&loop, UV_RUN_DEFAULT);  // until release() was called
 //
 // Thread safety: post from any thread, until release; all else on the loop's thread.
 #pragma once
@@ -31,7 +32,8 @@ class UvExecutor final : public Executor {
   const char* name() const noexcept override { return name_.c_str(); }
   uv_loop_t& loop() noexcept { return loop_; }
 
-  // Lets go of the loop: from work, or before or between calls of uv_run. Nothing is posted afterwards.
+  // Lets go of the loop: from work, or before or between calls of uv_run. Nothing is posted
+  // afterwards.
   void release() noexcept;
 
   // The executor whose loop this thread is in, or null.

@@ -31,7 +31,8 @@ class UvLoop {
     Code code = Code::kOk;
     Nursery nursery(*executor_);
     nursery.spawn(drive(std::move(task), executor_.operator->(), &code));
-    uv_run(&loop_, UV_RUN_DEFAULT);  // comes back when the task has ended, so there is nothing to join
+    uv_run(&loop_,
+           UV_RUN_DEFAULT);  // comes back when the task has ended, so there is nothing to join
     EXPECT_EQ(nursery.running(), 0u);
     return code;
   }
@@ -97,7 +98,9 @@ TEST(Uv, WorkRunsOnLibuvsThreadsAndItsErrorIsThrown) {
   EXPECT_EQ(value, 144);
 }
 
-Task<void> read(std::string path, std::string* text) { *text = co_await uv_read_file(std::move(path)); }
+Task<void> read(std::string path, std::string* text) {
+  *text = co_await uv_read_file(std::move(path));
+}
 TEST(Uv, ReadsAWholeFile) {
   const std::string path = testing::TempDir() + "uv_read_test.txt";
   std::string written;
