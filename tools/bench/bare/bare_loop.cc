@@ -40,8 +40,9 @@ Tensor input_for(const engine::TensorSpec& spec, std::int64_t batch, std::int64_
     std::uniform_real_distribution<float> values(-1, 1);
     for (float& value : tensor.mutable_values<float>()) value = values(random);
   } else {
-    throw Error(Code::kUnimplemented, fmt::format("input {} is {}; the bare loop makes INT64 and FP32",
-                                                  spec.name, dtype_name(spec.dtype)));
+    throw Error(Code::kUnimplemented,
+                fmt::format("input {} is {}; the bare loop makes INT64 and FP32", spec.name,
+                            dtype_name(spec.dtype)));
   }
   return tensor;
 }
@@ -95,8 +96,9 @@ Split parse_split(std::string_view text) {
   good = good && number(split.threads);
   split.spinning = rest == ":spin";
   if (!good || (!rest.empty() && !split.spinning)) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("'{}' is no split; write CALLERS:THREADS or CALLERS:THREADS:spin", text));
+    throw Error(
+        Code::kInvalidArgument,
+        fmt::format("'{}' is no split; write CALLERS:THREADS or CALLERS:THREADS:spin", text));
   }
   return split;
 }
@@ -113,8 +115,7 @@ Trial BareLoop::measure(const Split& split, std::int64_t batch,
   engine::ModelOptions options;
   options.threads = split.threads;
   if (split.spinning) options.session_config["session.intra_op.allow_spinning"] = "1";
-  const std::shared_ptr<engine::Model> model =
-      engine::engine_for(model_).load(model_, options, {});
+  const std::shared_ptr<engine::Model> model = engine::engine_for(model_).load(model_, options, {});
   engine::BufferPool pool({});
   std::vector<std::unique_ptr<Caller>> callers;
   for (int i = 0; i < split.callers; ++i) {

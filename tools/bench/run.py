@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Runs the benchmarks and their peers; writes BUILD/../bench/results.json and docs/benchmarks.md.
+
+    run.py --build build/release --cache .cache [--only ROW,…] [--quick]
+
+Every figure comes from this run. A row that is not asked for with --only keeps what an earlier run
+found, with that run's date. --quick (under four minutes) is for trying: its figures are rough and
+its table goes to build/bench/quick.md instead. Standard library only.
+"""
+
+import argparse
+import datetime
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import machine
+from figures import Line, NotRun, Row, from_dict, met, to_dict
+from setting import HERE, Setting
+from table import page, terminal_line
+
+ROOT = HERE.parents[1]
+ROWS = ("coro", "overhead", "bare", "overlap", "held", "memory", "startup")
+
+
+def run_row(key: str, module: ModuleType, setting: Setting) -> Row:
+    print(f"\n{module.TITLE}", flush=True)
+    began = time.monotonic()
+    measured = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    try:
+        lines = module.run(setting)
+    except NotRun as error:
+        lines = [Line("all of it", "", f"not run: {error}")]
+    for line in lines:
+        print(f"  {terminal_line(line)}", flush=True)
+    return Row(key, module.TITLE, module.METHOD, measured, time.monotonic() - began, lines,
+               list(module.NOTES))
+
+
+def earlier_rows(results: Path) -> dict[str, Row]:
+    try:
+        return {row["key"]: from_dict(row) for row in json.loads(results.read_text())["rows"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # absent, or of another version of this program
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--build", type=Path, default=ROOT / "build/release", help="build folder")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache", help="models and peers")
+    parser.add_argument("--only", metavar="ROW,…", help=f"some of: {', '.join(ROWS)}")
+    parser.add_argument("--quick", action="store_true", help="one short round each")
+    arguments = parser.parse_args()
+    arguments.rows = arguments.only.split(",") if arguments.only else list(ROWS)
+    unknown = [row for row in arguments.rows if row not in ROWS]
+    if unknown:
+        parser.error(f"there is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
+    return arguments
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    out = ROOT / "build" / "bench"
+    out.mkdir(parents=True, exist_ok=True)
+    setting = Setting(arguments.build.resolve(), arguments.cache.resolve(), out, arguments.quick,
+                      lambda text: print(f"    {text}", flush=True))
+    facts = machine.facts(ROOT, setting.build, setting.cache)
+    for name, value in facts.items():
+        print(f"{name + ':':12} {value}")
+
+    results = out / ("quick.json" if arguments.quick else "results.json")
+    rows = earlier_rows(results)
+    for key in arguments.rows:
+        rows[key] = run_row(key, importlib.import_module(f"row_{key}"), setting)
+        ordered = [rows[name] for name in ROWS if name in rows]
+        report = {"machine": facts, "rows": [to_dict(row) for row in ordered]}
+        results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    document = out / "quick.md" if arguments.quick else ROOT / "docs" / "benchmarks.md"
+    document.write_text(page(facts, ordered))
+
+    missed = [line for row in ordered for line in row.lines if line.goal and not met(line)]
+    print(f"\n{results.relative_to(ROOT)}, {document.relative_to(ROOT)}; "
+          f"{len(missed)} goals not met or not measured", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

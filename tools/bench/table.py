@@ -1,0 +1,93 @@
+"""The rows as text: lines for the terminal, and the page docs/benchmarks.md. Pure."""
+
+from figures import Line, Row, best_peer, met, of_limit, times_better
+
+HEAD = """# Benchmarks
+
+Written by `make bench` (tools/bench/run.py) from measurements; not by hand. Peers run in the same
+minutes as baozi, in alternating rounds; a figure is the median of its rounds. *Times better* is
+against the best peer, above 1 is ahead; *of limit* is baozi divided by the limit beside it.
+"""
+
+
+def number(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    size = abs(value)
+    decimals = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2
+    return f"{value:,.{decimals}f}"
+
+
+def goal_text(line: Line) -> str:
+    if line.goal is None:
+        return "–"
+    value = number(line.goal.value)
+    beside = "≥" if line.higher_is_better else "≤"
+    return {
+        "ahead": "ahead of each",
+        "at_least": f"≥ {value}",
+        "at_most": f"≤ {value}",
+        "of_limit": f"{beside} {value} of limit",
+    }[line.goal.kind]
+
+
+def met_text(line: Line) -> str:
+    verdict = met(line)
+    if verdict is None:
+        return "not measured" if line.goal else "–"
+    return "yes" if verdict else "**no**"
+
+
+def ratio_text(line: Line) -> str:
+    parts = []
+    times, best, share = times_better(line), best_peer(line), of_limit(line)
+    if times is not None and best is not None:
+        parts.append(f"{number(times)} × {best[0]}")
+    if share is not None:
+        parts.append(f"{number(share)} of limit")
+    return ", ".join(parts) or "–"
+
+
+def peers_text(line: Line) -> str:
+    return "; ".join(f"{name} {number(value)}" for name, value in line.peers.items()) or "–"
+
+
+def limit_text(line: Line) -> str:
+    return f"{number(line.limit)} ({line.limit_name})" if line.limit_name else "–"
+
+
+def terminal_line(line: Line) -> str:
+    parts = [f"{line.what}: {number(line.baozi)}"]
+    if not isinstance(line.baozi, str):
+        parts[0] += f" {line.unit}"
+    for name, text in (("peers", peers_text(line)), ("limit", limit_text(line)),
+                       ("ratio", ratio_text(line)), ("goal", goal_text(line))):
+        if text != "–":
+            parts.append(f"{name} {text}")
+    if line.goal:
+        parts.append(f"met: {met_text(line).strip('*')}")
+    return " | ".join(parts)
+
+
+def cells(*texts: str) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |"
+
+
+def section(row: Row) -> str:
+    out = [f"## {row.title}", "", row.method, "",
+           f"Measured {row.measured}, in {row.seconds:.0f} s.", "",
+           cells("what", "unit", "baozi", "peers", "limit", "ratio", "goal", "met"),
+           "|---|---|---|---|---|---|---|---|"]
+    for line in row.lines:
+        out.append(cells(line.what, line.unit, number(line.baozi), peers_text(line),
+                         limit_text(line), ratio_text(line), goal_text(line), met_text(line)))
+    out += ["", *row.notes, ""] if row.notes else [""]
+    return "\n".join(out)
+
+
+def page(machine: dict[str, str], rows: list[Row]) -> str:
+    facts = [cells("of the run", ""), "|---|---|", *(cells(*fact) for fact in machine.items()), ""]
+    with_goal = [line for row in rows for line in row.lines if line.goal]
+    reached = sum(met(line) is True for line in with_goal)
+    summary = f"{reached} of {len(with_goal)} goals met.\n"
+    return "\n".join([HEAD, *facts, summary, *(section(row) for row in rows)])
