@@ -14,7 +14,8 @@
 namespace baozi::net {
 
 DisconnectWatch::DisconnectWatch() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
-  if (epoll_ < 0) throw Error(Code::kUnavailable, fmt::format("epoll_create1: {}", std::strerror(errno)));
+  if (epoll_ < 0)
+    throw Error(Code::kUnavailable, fmt::format("epoll_create1: {}", std::strerror(errno)));
 }
 
 DisconnectWatch::~DisconnectWatch() { close(epoll_); }
@@ -23,7 +24,8 @@ void DisconnectWatch::add(Connection& connection) noexcept {
   epoll_event event{};
   event.events = EPOLLRDHUP | EPOLLET;
   event.data.ptr = &connection;
-  connection.watched = epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.socket.native_handle(), &event) == 0;
+  connection.watched =
+      epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.socket.native_handle(), &event) == 0;
 }
 
 void DisconnectWatch::poll(std::vector<Connection*>& out) {

@@ -1,4 +1,5 @@
-// Connection: one client's socket, parser and place in the server's lists; and the gathered write of an answer.
+// Connection: one client's socket, parser and place in the server's lists; and the gathered write
+// of an answer.
 //
 // Thread safety: the server's I/O thread.
 #pragma once
@@ -27,14 +28,17 @@ namespace baozi::net {
 // What a request has besides its bytes, while a handler runs.
 struct RequestState {
   static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
-  static void operator delete(void* memory, std::size_t size) noexcept { frame_pool::deallocate(memory, size); }
+  static void operator delete(void* memory, std::size_t size) noexcept {
+    frame_pool::deallocate(memory, size);
+  }
 
   RequestTrace trace;
   StopSource stop;
   const Context context{stop.token(), kNever, &trace};
 };
 
-// What a connection does now. Each phase has a list, ordered by `since`, which the sweep looks at from the front.
+// What a connection does now. Each phase has a list, ordered by `since`, which the sweep looks at
+// from the front.
 enum class Phase : std::uint8_t {
   kIdle,       // no byte of a request yet
   kHead,       // a request's head is arriving
@@ -42,7 +46,8 @@ enum class Phase : std::uint8_t {
   kFresh,      // a handler runs
   kHeld,       // a handler runs for longer than watch_after; the disconnect watch is on
   kSending,    // the socket takes no more; `since` is the last progress
-  kLingering,  // the answer is out; what still comes is thrown away, so that the client gets to read it
+  kLingering,  // the answer is out; what still comes is thrown away, so that the client gets to
+               // read it
   kCount,
 };
 
@@ -64,10 +69,11 @@ struct Connection : boost::intrusive::list_base_hook<> {
   std::uint8_t version = 11;
 };
 
-using ConnectionList = boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>>;
+using ConnectionList =
+    boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>>;
 
-// Epoll for disconnects only: edge-triggered and asked once a sweep, so that a watched request costs one system call in
-// its connection's life.
+// Epoll for disconnects only: edge-triggered and asked once a sweep, so that a watched request
+// costs one system call in its connection's life.
 class DisconnectWatch {
  public:
   DisconnectWatch();

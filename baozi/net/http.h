@@ -58,13 +58,14 @@ struct HttpRequest {
   std::uint8_t version = 11;     // 10 or 11
   bool keep_alive = true;        // what the client asked for
   std::string_view method_text;  // "GET"
-  std::string_view target;       // path and query as sent, percent-encoded: "/v2/models/m/infer?x=1"
+  std::string_view target;  // path and query as sent, percent-encoded: "/v2/models/m/infer?x=1"
   HttpHeaders headers;
   std::string_view peer;  // "127.0.0.1:41022"
-  // At least kBodyPadding readable bytes lie behind its end (for simdjson). Its start is 64-byte aligned, or the byte at
-  // the offset that the header HttpServerOptions::body_offset_header gives.
+  // At least kBodyPadding readable bytes lie behind its end (for simdjson). Its start is 64-byte
+  // aligned, or the byte at the offset that the header HttpServerOptions::body_offset_header gives.
   Bytes body;
-  RequestTrace* trace = nullptr;  // the one in the handler's Context; it lives until the handler's task has ended
+  RequestTrace* trace =
+      nullptr;  // the one in the handler's Context; it lives until the handler's task has ended
   // Keeps what the views above point into. A copy of the request is good for as long as it likes.
   std::shared_ptr<const void> memory;
 
@@ -77,7 +78,8 @@ struct HttpRequest {
 
 // A request that owns copies of its parts, for tests and for calls inside the process.
 HttpRequest make_request(HttpMethod method, std::string target,
-                         std::vector<std::pair<std::string, std::string>> headers = {}, std::string_view body = {});
+                         std::vector<std::pair<std::string, std::string>> headers = {},
+                         std::string_view body = {});
 
 struct HttpResponseHeader {
   std::string_view name;  // static storage
@@ -87,8 +89,8 @@ struct HttpResponseHeader {
 // The server adds Content-Length, Date and Connection itself.
 struct HttpResponse {
   int status = 200;
-  bool close = false;                                     // close the connection after this answer
-  std::string_view content_type = "application/json";     // static storage; empty: no such field
+  bool close = false;                                  // close the connection after this answer
+  std::string_view content_type = "application/json";  // static storage; empty: no such field
   std::vector<HttpResponseHeader> headers;
   std::string body;
   std::vector<Bytes> segments;  // sent behind `body` as they are, without a copy (output tensors)
@@ -99,15 +101,17 @@ struct HttpResponse {
 // {"error":"<message>"} under `status`.
 HttpResponse error_response(int status, std::string_view message);
 
-std::string_view reason_phrase(int status) noexcept;  // "Not Found"; "Unknown" for a number without a name
+std::string_view reason_phrase(
+    int status) noexcept;  // "Not Found"; "Unknown" for a number without a name
 
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
 
-  // Runs on the server's I/O executor; what takes long or blocks must move away with switch_to. Its Context carries a stop
-  // token that fires when the client goes away or the server is stopped by force, and the request's trace. An Error that
-  // leaves it is answered by error_response(http_status(code), message), any other exception by status 500.
+  // Runs on the server's I/O executor; what takes long or blocks must move away with switch_to. Its
+  // Context carries a stop token that fires when the client goes away or the server is stopped by
+  // force, and the request's trace. An Error that leaves it is answered by
+  // error_response(http_status(code), message), any other exception by status 500.
   virtual Task<HttpResponse> handle(HttpRequest request) = 0;
 };
 

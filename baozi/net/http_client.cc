@@ -25,8 +25,8 @@ using boost::system::error_code;
 using Message = http::request<http::string_body>;
 using Parser = http::response_parser<http::string_body>;
 
-Message message_of(HttpMethod method, const std::string& target, const HttpClient::Headers& headers, std::string body,
-                   const std::string& host) {
+Message message_of(HttpMethod method, const std::string& target, const HttpClient::Headers& headers,
+                   std::string body, const std::string& host) {
   Message message;
   message.version(11);
   message.method_string(std::string(method_name(method)));
@@ -42,7 +42,8 @@ Message message_of(HttpMethod method, const std::string& target, const HttpClien
 
 std::string_view HttpReply::header(std::string_view name) const noexcept {
   for (const auto& [field, value] : headers) {
-    if (boost::beast::iequals(boost::beast::string_view(field), boost::beast::string_view(name.data(), name.size()))) {
+    if (boost::beast::iequals(boost::beast::string_view(field),
+                              boost::beast::string_view(name.data(), name.size()))) {
       return value;
     }
   }
@@ -54,9 +55,11 @@ class HttpClient::Impl {
   Impl(AsioExecutor& io, std::string host, std::uint16_t port)
       : io_(io), host_(std::move(host)), port_(port), socket_(io.context()) {}
 
-  Task<HttpReply> request(HttpMethod method, std::string target, Headers headers, std::string body) {
+  Task<HttpReply> request(HttpMethod method, std::string target, Headers headers,
+                          std::string body) {
     co_await switch_to(io_);
-    const Message message = message_of(method, target, headers, std::move(body), fmt::format("{}:{}", host_, port_));
+    const Message message =
+        message_of(method, target, headers, std::move(body), fmt::format("{}:{}", host_, port_));
     std::optional<HttpReply> reply;
     if (socket_.is_open()) {
       const bool again = method == HttpMethod::kGet || method == HttpMethod::kHead;
@@ -88,7 +91,8 @@ class HttpClient::Impl {
     }
     if (error) {
       close();
-      throw Error(Code::kUnavailable, fmt::format("cannot connect to {}:{}: {}", host_, port_, error.message()));
+      throw Error(Code::kUnavailable,
+                  fmt::format("cannot connect to {}:{}: {}", host_, port_, error.message()));
     }
     socket_.set_option(tcp::no_delay(true), error);
   }
@@ -103,13 +107,15 @@ class HttpClient::Impl {
     parser.body_limit(kBodyBytesMax);
     parser.skip(message->method() == http::verb::head);
     if (!error) {
-      const auto [read_error, count] = co_await http::async_read(socket, buffer_, parser, use_task_ec);
+      const auto [read_error, count] =
+          co_await http::async_read(socket, buffer_, parser, use_task_ec);
       error = read_error;
     }
     if (error) {
       buffer_.clear();
       if (may_fail && !parser.got_some()) co_return std::nullopt;
-      throw Error(Code::kUnavailable, fmt::format("no answer from {}:{}: {}", host_, port_, error.message()));
+      throw Error(Code::kUnavailable,
+                  fmt::format("no answer from {}:{}: {}", host_, port_, error.message()));
     }
     auto answer = parser.release();
     HttpReply reply;
@@ -138,8 +144,11 @@ class HttpClient::Impl {
 HttpClient::HttpClient(AsioExecutor& io, std::string host, std::uint16_t port)
     : impl_(std::make_unique<Impl>(io, std::move(host), port)) {}
 HttpClient::~HttpClient() = default;
-Task<HttpReply> HttpClient::get(std::string target) { return impl_->request(HttpMethod::kGet, std::move(target), {}, {}); }
-Task<HttpReply> HttpClient::request(HttpMethod method, std::string target, Headers headers, std::string body) {
+Task<HttpReply> HttpClient::get(std::string target) {
+  return impl_->request(HttpMethod::kGet, std::move(target), {}, {});
+}
+Task<HttpReply> HttpClient::request(HttpMethod method, std::string target, Headers headers,
+                                    std::string body) {
   return impl_->request(method, std::move(target), std::move(headers), std::move(body));
 }
 

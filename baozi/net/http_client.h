@@ -1,8 +1,9 @@
-// HttpClient: a small HTTP/1.1 client for tests, health checks and calls between servers. One connection, kept alive; one
-// request at a time.
+// HttpClient: a small HTTP/1.1 client for tests, health checks and calls between servers. One
+// connection, kept alive; one request at a time.
 //
-// A request obeys the stop token and deadline of its task: with_timeout(client.get("/health"), 1s) is how to bound it. What
-// fails throws Error kUnavailable (no connection, broken answer); an answer of any status is a reply, not an error.
+// A request obeys the stop token and deadline of its task: with_timeout(client.get("/health"), 1s)
+// is how to bound it. What fails throws Error kUnavailable (no connection, broken answer); an
+// answer of any status is a reply, not an error.
 //
 // Thread safety: request may be called from a task on any executor; one at a time.
 //
@@ -48,9 +49,10 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   Task<HttpReply> get(std::string target);
-  // Content-Length and Host are added. When a kept connection turns out to be closed before anything was answered, GET and
-  // HEAD are said once more on a new one.
-  Task<HttpReply> request(HttpMethod method, std::string target, Headers headers = {}, std::string body = {});
+  // Content-Length and Host are added. When a kept connection turns out to be closed before
+  // anything was answered, GET and HEAD are said once more on a new one.
+  Task<HttpReply> request(HttpMethod method, std::string target, Headers headers = {},
+                          std::string body = {});
 
  private:
   class Impl;

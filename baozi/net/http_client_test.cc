@@ -31,7 +31,8 @@ class Mirror final : public HttpHandler {
     response.status = request.path() == "/teapot" ? 418 : 200;
     response.close = request.path() == "/close";
     response.headers = {{"X-Peer", std::string(request.peer)}};
-    response.body = std::string(request.method_text) + " " + std::string(request.headers.get("x-in")) + " " +
+    response.body = std::string(request.method_text) + " " +
+                    std::string(request.headers.get("x-in")) + " " +
                     std::string(request.body.text());
     co_return response;
   }
@@ -57,7 +58,8 @@ class HttpClientTest : public ::testing::Test {
 
 TEST_F(HttpClientTest, asks_again_on_the_same_connection) {
   HttpClient client(io, "127.0.0.1", server.port());
-  const HttpReply first = sync_wait(client.request(HttpMethod::kPost, "/", {{"X-In", "h"}}, "body"));
+  const HttpReply first =
+      sync_wait(client.request(HttpMethod::kPost, "/", {{"X-In", "h"}}, "body"));
   EXPECT_EQ(first.status, 200);
   EXPECT_EQ(first.body, "POST h body");
   const HttpReply second = sync_wait(client.get("/teapot"));

@@ -33,10 +33,12 @@ using Status = RequestParser::Status;
 namespace io_error = boost::asio::error;
 
 constexpr Duration kSweepEvery = 25ms;
-constexpr Duration kIdleSweepEvery = 250ms;   // while nobody is connected
-constexpr Duration kAcceptPause = 50ms;       // after an accept that failed for lack of descriptors or memory
-constexpr std::size_t kTurnedAwayMax = 256;   // 503s being delivered at once; beyond: closed without a word
-constexpr int kReadsInARow = 16;              // of one body, before other connections have their turn
+constexpr Duration kIdleSweepEvery = 250ms;  // while nobody is connected
+constexpr Duration kAcceptPause =
+    50ms;  // after an accept that failed for lack of descriptors or memory
+constexpr std::size_t kTurnedAwayMax =
+    256;                          // 503s being delivered at once; beyond: closed without a word
+constexpr int kReadsInARow = 16;  // of one body, before other connections have their turn
 
 std::string to_text(const Tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
@@ -52,7 +54,8 @@ Tcp::endpoint resolve(AsioExecutor& io, const std::string& host, std::uint16_t p
   const auto found = resolver.resolve(host, std::to_string(port), Tcp::resolver::passive, error);
   if (error || found.empty()) {
     throw Error(Code::kInvalidArgument,
-                fmt::format("'{}' is not an address to listen on ({}); try 127.0.0.1 or 0.0.0.0", host, error.message()));
+                fmt::format("'{}' is not an address to listen on ({}); try 127.0.0.1 or 0.0.0.0",
+                            host, error.message()));
   }
   return found.begin()->endpoint();
 }
@@ -66,8 +69,9 @@ Acceptor listen_on(AsioExecutor& io, const HttpServerOptions& options) {
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(options.backlog, error);
   if (!error) return acceptor;
-  throw Error(Code::kUnavailable, fmt::format("cannot listen on {}: {}; choose another port, or 0 for a free one",
-                                              to_text(endpoint), error.message()));
+  throw Error(Code::kUnavailable,
+              fmt::format("cannot listen on {}: {}; choose another port, or 0 for a free one",
+                          to_text(endpoint), error.message()));
 }
 
 // What a socket has now, without waiting.
@@ -85,8 +89,8 @@ class HttpServer::Impl {
   Impl(AsioExecutor& io, HttpServerOptions options, HttpHandler& handler)
       : io_(io),
         options_(std::move(options)),
-        limits_{options_.head_bytes_max, options_.headers_max, options_.body_bytes_max, options_.body_offset_header,
-                options_.body_allocator},
+        limits_{options_.head_bytes_max, options_.headers_max, options_.body_bytes_max,
+                options_.body_offset_header, options_.body_allocator},
         handler_(handler),
         acceptor_(listen_on(io, options_)),
         port_(acceptor_.local_endpoint().port()),
@@ -177,20 +181,29 @@ Task<void> HttpServer::Impl::serve(std::unique_ptr<Connection> owned) {
 Task<Status> HttpServer::Impl::read_request(Connection* connection) {
   RequestParser& parser = connection->parser;
   Status status = parser.next();
-  if (status == Status::kNeedMore) enter(*connection, parser.idle() ? Phase::kIdle : Phase::kHead, Clock::now());
+  if (status == Status::kNeedMore)
+    enter(*connection, parser.idle() ? Phase::kIdle : Phase::kHead, Clock::now());
   while (status == Status::kNeedMore) {
     if (parser.take_expectation()) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       // A client that cannot take these bytes would not get its answer either.
-      if (::send(connection->socket.native_handle(), kContinue.data(), kContinue.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+      if (::send(connection->socket.native_handle(), kContinue.data(), kContinue.size(),
+                 MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         co_return status;
       }
     }
-    const IoResult got = co_await read_some(connection->socket, parser.prepare());
+    IoResult got;
+    if (draining_ && connection->phase == Phase::kIdle) {
+      got =
+          read_now(connection->socket, parser.prepare());  // what has come already is still served
+    } else {
+      got = co_await read_some(connection->socket, parser.prepare());
+    }
     if (!fill(*connection, got, status)) co_return status;
     if (status == Status::kNeedMore) {
       const Phase now_in = parser.in_body() ? Phase::kBody : Phase::kHead;
-      if (now_in == Phase::kBody || connection->phase == Phase::kIdle) enter(*connection, now_in, Clock::now());
+      if (now_in == Phase::kBody || connection->phase == Phase::kIdle)
+        enter(*connection, now_in, Clock::now());
     }
   }
   co_return status;
@@ -200,7 +213,8 @@ Task<Status> HttpServer::Impl::read_request(Connection* connection) {
 bool HttpServer::Impl::fill(Connection& connection, IoResult got, Status& status) {
   RequestParser& parser = connection.parser;
   if (got.error == io_error::operation_aborted && connection.phase == Phase::kIdle) {
-    got = read_now(connection.socket, parser.prepare());  // a request that crossed our decision to close
+    got = read_now(connection.socket,
+                   parser.prepare());  // a request that crossed our decision to close
   }
   if (got.error) return false;
   connection.expired = false;
@@ -214,7 +228,8 @@ bool HttpServer::Impl::fill(Connection& connection, IoResult got, Status& status
   return true;
 }
 
-// The handler's task, under way in the books. Not a coroutine, so that the request lies in the handler's frame only.
+// The handler's task, under way in the books. Not a coroutine, so that the request lies in the
+// handler's frame only.
 Task<HttpResponse> HttpServer::Impl::begin(Connection& connection) {
   HttpRequest request = connection.parser.take();
   connection.request = std::make_unique<RequestState>();
@@ -247,7 +262,8 @@ Task<bool> HttpServer::Impl::send(Connection* connection, const HttpResponse* re
   connection->request.reset();
   const bool keep_alive = connection->keep_alive && !response->close && !draining_;
   const bool with_body = !connection->head_only && ResponseHead::has_body(response->status);
-  GatheredWrite write(head_.format(*response, keep_alive, connection->version), *response, with_body);
+  GatheredWrite write(head_.format(*response, keep_alive, connection->version), *response,
+                      with_body);
   const int socket = connection->socket.native_handle();
   Progress progress = write.send(socket);
   if (progress == Progress::kBlocked) {
@@ -261,7 +277,7 @@ Task<bool> HttpServer::Impl::send(Connection* connection, const HttpResponse* re
     if (write.moved()) enter(*connection, Phase::kSending, Clock::now());
   }
   if (progress != Progress::kDone) connection->expired = true;  // nobody reads: no use in lingering
-  co_return progress == Progress::kDone && keep_alive;
+  co_return progress == Progress::kDone&& keep_alive;
 }
 
 Task<void> HttpServer::Impl::refuse(Connection* connection, int status, std::string message) {
@@ -274,7 +290,8 @@ Task<void> HttpServer::Impl::refuse(Connection* connection, int status, std::str
   if (!connection->expired) co_await linger(connection);
 }
 
-// Closing with unread input would reset the connection, and the client might lose the answer (RFC 9112, 9.6).
+// Closing with unread input would reset the connection, and the client might lose the answer (RFC
+// 9112, 9.6).
 Task<void> HttpServer::Impl::linger(Connection* connection) {
   error_code error;
   connection->socket.shutdown(Socket::shutdown_send, error);
@@ -306,11 +323,16 @@ Task<void> HttpServer::Impl::accept_loop(Nursery* nursery) {
     const IoResult accepted = co_await accept_into(acceptor_, socket, peer);
     if (!accepted.error) {
       told = false;
-      admit(*nursery, std::move(socket), peer);
+      try {
+        admit(*nursery, std::move(socket), peer);
+      } catch (const std::exception& error) {
+        log().error("a new connection is dropped: {}", error.what());
+      }
     } else if (acceptor_.is_open() && accepted.error != io_error::connection_aborted) {
       if (!std::exchange(told, true)) {
-        log().warn("cannot accept connections: {}; they wait (raise the limit of open files: ulimit -n)",
-                   accepted.error.message());
+        log().warn(
+            "cannot accept connections: {}; they wait (raise the limit of open files: ulimit -n)",
+            accepted.error.message());
       }
       co_await wait_for(accept_timer_, kAcceptPause);
     }
@@ -322,18 +344,21 @@ void HttpServer::Impl::admit(Nursery& nursery, Socket socket, const Tcp::endpoin
   socket.set_option(Tcp::no_delay(true), ignored);
   auto connection = std::make_unique<Connection>(std::move(socket), limits_, to_text(peer));
   if (stats_.connections < options_.connections_max) {
+    Task<void> task = serve(std::move(connection));
     if (++stats_.connections == 1) sweep_timer_.cancel();
-    nursery.spawn(serve(std::move(connection)));
+    nursery.spawn(std::move(task));
   } else if (turned_away_ < kTurnedAwayMax) {
+    Task<void> task = turn_away(std::move(connection));
     ++turned_away_;
-    nursery.spawn(turn_away(std::move(connection)));
+    nursery.spawn(std::move(task));
   }
 }
 
 Task<void> HttpServer::Impl::turn_away(std::unique_ptr<Connection> owned) {
   Connection& connection = *owned;
   try {
-    co_await refuse(&connection, 503, "the server has as many connections as it takes; try again later");
+    co_await refuse(&connection, 503,
+                    "the server has as many connections as it takes; try again later");
   } catch (const std::exception& error) {
     log().error("connection from a client is dropped: {}", error.what());
   }
@@ -406,7 +431,8 @@ void HttpServer::Impl::begin_drain(Time deadline) {
 }
 
 void HttpServer::Impl::cut_off() {
-  for (const Phase phase : {Phase::kIdle, Phase::kHead, Phase::kBody, Phase::kSending, Phase::kLingering}) {
+  for (const Phase phase :
+       {Phase::kIdle, Phase::kHead, Phase::kBody, Phase::kSending, Phase::kLingering}) {
     expire(phase, kNever);
   }
   for (const Phase phase : {Phase::kFresh, Phase::kHeld}) {
@@ -415,14 +441,16 @@ void HttpServer::Impl::cut_off() {
 }
 
 void HttpServer::Impl::enter(Connection& connection, Phase phase, Time now) {
-  if (connection.is_linked()) list(connection.phase).erase(ConnectionList::s_iterator_to(connection));
+  if (connection.is_linked())
+    list(connection.phase).erase(ConnectionList::s_iterator_to(connection));
   connection.phase = phase;
   connection.since = now;
   list(phase).push_back(connection);
 }
 
 void HttpServer::Impl::leave(Connection& connection) {
-  if (connection.is_linked()) list(connection.phase).erase(ConnectionList::s_iterator_to(connection));
+  if (connection.is_linked())
+    list(connection.phase).erase(ConnectionList::s_iterator_to(connection));
   error_code ignored;
   connection.socket.close(ignored);
 }

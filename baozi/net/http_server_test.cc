@@ -47,7 +47,9 @@ class TestHandler final : public HttpHandler {
       response.body = request.body.text();
     } else if (request.path() == "/big") {
       response.body = "big:";
-      for (int i = 0; i < 100; ++i) response.segments.push_back(Bytes::copy_of(std::string(100'000, static_cast<char>('a' + i % 26))));
+      for (int i = 0; i < 100; ++i)
+        response.segments.push_back(
+            Bytes::copy_of(std::string(100'000, static_cast<char>('a' + i % 26))));
     } else if (request.path() == "/error") {
       throw Error(Code::kNotFound, "no \"such\" model");
     } else if (request.path() == "/crash") {
@@ -156,7 +158,8 @@ TEST_F(HttpServerTest, answers_and_keeps_the_connection) {
 TEST_F(HttpServerTest, a_byte_at_a_time_is_served) {
   start();
   TestClient client = connect();
-  const std::string text = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nslow" + std::string(kGet);
+  const std::string text =
+      "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nslow" + std::string(kGet);
   for (const char byte : text) ASSERT_TRUE(client.say({&byte, 1}));
   EXPECT_EQ(client.hear().body, "slow");
   EXPECT_EQ(client.hear().body, "GET /x?y");
@@ -169,11 +172,13 @@ TEST_F(HttpServerTest, pipelined_requests_are_answered_in_order) {
   for (int i = 0; i < 300; ++i) {
     const std::string body(static_cast<std::size_t>(i) * 7, 'b');
     text += i % 3 == 0 ? "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n"
-                       : "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+                       : "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: " +
+                             std::to_string(body.size()) + "\r\n\r\n" + body;
   }
   std::thread speaker([&] { EXPECT_TRUE(client.say(text)); });
   for (int i = 0; i < 300; ++i) {
-    EXPECT_EQ(client.hear().body, i % 3 == 0 ? "GET /" + std::to_string(i) : std::string(static_cast<std::size_t>(i) * 7, 'b'));
+    EXPECT_EQ(client.hear().body, i % 3 == 0 ? "GET /" + std::to_string(i)
+                                             : std::string(static_cast<std::size_t>(i) * 7, 'b'));
   }
   speaker.join();
 }
@@ -181,12 +186,15 @@ TEST_F(HttpServerTest, pipelined_requests_are_answered_in_order) {
 TEST_F(HttpServerTest, chunked_bodies_and_large_ones_arrive_whole) {
   start();
   TestClient client = connect();
-  ASSERT_TRUE(client.say("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"));
+  ASSERT_TRUE(
+      client.say("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                 "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"));
   EXPECT_EQ(client.hear().body, "abcde");
   std::string large(5'000'000, ' ');
   for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>(i * 31 % 251);
   std::thread speaker([&] {
-    EXPECT_TRUE(client.say("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n" + large));
+    EXPECT_TRUE(
+        client.say("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n" + large));
   });
   EXPECT_EQ(client.hear().body, large);
   speaker.join();
@@ -222,7 +230,8 @@ TEST_F(HttpServerTest, head_requests_and_204_have_no_body) {
 TEST_F(HttpServerTest, a_client_that_expects_100_is_told_to_go_on) {
   start();
   TestClient client = connect();
-  ASSERT_TRUE(client.say("POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
+  ASSERT_TRUE(client.say(
+      "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"));
   EXPECT_EQ(client.hear().status, 100);
   ASSERT_TRUE(client.say("ok"));
   EXPECT_EQ(client.hear().body, "ok");
@@ -292,7 +301,9 @@ TEST_F(HttpServerTest, malformed_and_oversized_requests_are_refused_and_the_conn
       {"nonsense\r\n\r\n", 400},
       {"BREW / HTTP/1.1\r\nHost: h\r\n\r\n", 501},
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n" + std::string(1001, 'x'), 413},
-      {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
+       400},
       {"GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n", 431},
   };
   for (const auto& [text, status] : cases) {
@@ -320,7 +331,8 @@ TEST_F(HttpServerTest, the_answer_comes_from_the_io_thread_after_a_hop) {
 TEST_F(HttpServerTest, a_disconnect_cancels_the_request_soon) {
   start();
   TestClient client = connect();
-  ASSERT_TRUE(client.say("GET /wait?a HTTP/1.1\r\nHost: h\r\n\r\n" + std::string(kGet)));  // with a pipelined one behind it
+  ASSERT_TRUE(client.say("GET /wait?a HTTP/1.1\r\nHost: h\r\n\r\n" +
+                         std::string(kGet)));  // with a pipelined one behind it
   ASSERT_TRUE(eventually([&] { return handler.waiting() == 1; }));
   std::this_thread::sleep_for(50ms);
   EXPECT_EQ(handler.cancelled(), 0);
@@ -386,7 +398,8 @@ TEST_F(HttpServerTest, a_thousand_connections) {
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = std::min<rlim_t>(files.rlim_max, 4096);
   setrlimit(RLIMIT_NOFILE, &files);
-  ASSERT_GE(files.rlim_cur, 2100U) << "a thousand connections have two ends each: raise the limit of open files";
+  ASSERT_GE(files.rlim_cur, 2100U)
+      << "a thousand connections have two ends each: raise the limit of open files";
   start();
   std::vector<TestClient> clients;
   for (int i = 0; i < 1000; ++i) clients.push_back(connect());

@@ -15,16 +15,20 @@ namespace {
 
 namespace http = boost::beast::http;
 
-constexpr std::size_t kBufferBytes = 512;  // holds most heads and small bodies; grows up to head_bytes_max
-// Beast asserts that it never sees fewer bytes of a last chunk, although they may come one by one; no chunked body ends in
-// fewer ("0\r\n\r\n"), so what is shorter can wait for the rest.
+constexpr std::size_t kBufferBytes =
+    512;  // holds most heads and small bodies; grows up to head_bytes_max
+// Beast asserts that it never sees fewer bytes of a last chunk, although they may come one by one;
+// no chunked body ends in fewer ("0\r\n\r\n"), so what is shorter can wait for the rest.
 constexpr std::size_t kChunkTailBytes = 5;
 constexpr std::size_t kChunkInputBytes = 16 << 10;
 constexpr std::size_t kChunkedBodyBytes = 4 << 10;  // first size of a chunked body's memory
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kBodyOffsetMax = 16 << 20;  // body_offset_header values beyond this are the handler's to refuse
+constexpr std::size_t kBodyOffsetMax =
+    16 << 20;  // body_offset_header values beyond this are the handler's to refuse
 
-std::string_view to_std(boost::beast::string_view text) noexcept { return {text.data(), text.size()}; }
+std::string_view to_std(boost::beast::string_view text) noexcept {
+  return {text.data(), text.size()};
+}
 
 std::string_view rebased(std::string_view view, const char* from, const char* to) noexcept {
   return {to + (view.data() - from), view.size()};
@@ -32,21 +36,29 @@ std::string_view rebased(std::string_view view, const char* from, const char* to
 
 std::optional<HttpMethod> known_method(http::verb verb) noexcept {
   switch (verb) {
-    case http::verb::get: return HttpMethod::kGet;
-    case http::verb::head: return HttpMethod::kHead;
-    case http::verb::post: return HttpMethod::kPost;
-    case http::verb::put: return HttpMethod::kPut;
-    case http::verb::delete_: return HttpMethod::kDelete;
-    case http::verb::options: return HttpMethod::kOptions;
-    case http::verb::patch: return HttpMethod::kPatch;
-    default: return std::nullopt;
+    case http::verb::get:
+      return HttpMethod::kGet;
+    case http::verb::head:
+      return HttpMethod::kHead;
+    case http::verb::post:
+      return HttpMethod::kPost;
+    case http::verb::put:
+      return HttpMethod::kPut;
+    case http::verb::delete_:
+      return HttpMethod::kDelete;
+    case http::verb::options:
+      return HttpMethod::kOptions;
+    case http::verb::patch:
+      return HttpMethod::kPatch;
+    default:
+      return std::nullopt;
   }
 }
 
 bool equals_lower(std::string_view text, std::string_view lower_case) noexcept {
-  return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(), [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a | 0x20) : a) == b;
-  });
+  return std::equal(
+      text.begin(), text.end(), lower_case.begin(), lower_case.end(),
+      [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a | 0x20) : a) == b; });
 }
 
 // "http://host:1/path" -> "/path" (RFC 9112, 3.2.2).
@@ -75,7 +87,8 @@ RequestParser::~RequestParser() = default;
 std::span<char> RequestParser::prepare() {
   switch (stage_) {
     case Stage::kHead:
-      if (end_ == capacity_) set_capacity(std::min(capacity_ * std::size_t{2}, limits_.head_bytes_max));
+      if (end_ == capacity_)
+        set_capacity(std::min(capacity_ * std::size_t{2}, limits_.head_bytes_max));
       return {memory_->data.get() + end_, capacity_ - end_};
     case Stage::kCounted: {
       char* const body = reinterpret_cast<char*>(block_.mutable_data()) + body_start_;
@@ -84,7 +97,8 @@ std::span<char> RequestParser::prepare() {
     case Stage::kChunked:
       return {chunk_input_->data() + chunk_end_, chunk_input_->size() - chunk_end_};
     case Stage::kReady:
-    case Stage::kRefused: break;
+    case Stage::kRefused:
+      break;
   }
   return {};
 }
@@ -100,8 +114,10 @@ RequestParser::Status RequestParser::commit(std::size_t count) {
     case Stage::kChunked:
       chunk_end_ += count;
       return parse_chunks();
-    case Stage::kReady: return Status::kReady;
-    case Stage::kRefused: break;
+    case Stage::kReady:
+      return Status::kReady;
+    case Stage::kRefused:
+      break;
   }
   return Status::kRefused;
 }
@@ -109,19 +125,21 @@ RequestParser::Status RequestParser::commit(std::size_t count) {
 RequestParser::Status RequestParser::parse_head() {
   if (begin_ == end_) return Status::kNeedMore;
   boost::beast::error_code error;
-  const std::size_t used = grammar_->put(
-      boost::asio::const_buffer(memory_->data.get() + begin_, end_ - begin_), error);
+  const std::size_t used =
+      grammar_->put(boost::asio::const_buffer(memory_->data.get() + begin_, end_ - begin_), error);
   begin_ += static_cast<std::uint32_t>(used);
   if (error == http::error::need_more) {
     if (end_ < limits_.head_bytes_max) return Status::kNeedMore;
-    return refuse(431, fmt::format("the request line and header fields exceed {} bytes", limits_.head_bytes_max));
+    return refuse(431, fmt::format("the request line and header fields exceed {} bytes",
+                                   limits_.head_bytes_max));
   }
   if (error) return refuse(error);
   return head_done();
 }
 
 RequestParser::Status RequestParser::head_done() {
-  if (hosts_ != 1 && version_ == 11) return refuse(400, "an HTTP/1.1 request needs exactly one Host field");
+  if (hosts_ != 1 && version_ == 11)
+    return refuse(400, "an HTTP/1.1 request needs exactly one Host field");
   if (grammar_->chunked()) {
     if (version_ == 10) return refuse(400, "HTTP/1.0 knows no Transfer-Encoding");
     return start_chunked();
@@ -137,7 +155,8 @@ RequestParser::Status RequestParser::head_done() {
 
 RequestParser::Status RequestParser::start_counted(std::uint64_t length) {
   if (length > limits_.body_bytes_max) {
-    return refuse(413, fmt::format("the body's {} bytes exceed the limit of {}", length, limits_.body_bytes_max));
+    return refuse(413, fmt::format("the body's {} bytes exceed the limit of {}", length,
+                                   limits_.body_bytes_max));
   }
   body_goal_ = static_cast<std::size_t>(length);
   try {
@@ -173,7 +192,8 @@ RequestParser::Status RequestParser::parse_chunks() {
   boost::beast::error_code error;
   while (!grammar_->is_done() && chunk_end_ - used >= kChunkTailBytes) {
     try {
-      used += grammar_->put(boost::asio::const_buffer(chunk_input_->data() + used, chunk_end_ - used), error);
+      used += grammar_->put(
+          boost::asio::const_buffer(chunk_input_->data() + used, chunk_end_ - used), error);
     } catch (const Error& refused) {
       return refuse(http_status(refused.code()), refused.message());
     } catch (const std::bad_alloc&) {
@@ -185,7 +205,8 @@ RequestParser::Status RequestParser::parse_chunks() {
   chunk_end_ -= used;
   std::memmove(chunk_input_->data(), chunk_input_->data() + used, chunk_end_);
   if (grammar_->is_done()) return finish_body();
-  if (chunk_end_ == chunk_input_->size()) return refuse(400, "a chunk's size line or the trailer is too long");
+  if (chunk_end_ == chunk_input_->size())
+    return refuse(400, "a chunk's size line or the trailer is too long");
   return Status::kNeedMore;
 }
 
@@ -203,7 +224,8 @@ RequestParser::Status RequestParser::finish_body() {
     chunk_input_.reset();
     chunk_end_ = 0;
   }
-  if (body_size_ != 0) std::memset(block_.mutable_data() + body_start_ + body_size_, 0, HttpRequest::kBodyPadding);
+  if (body_size_ != 0)
+    std::memset(block_.mutable_data() + body_start_ + body_size_, 0, HttpRequest::kBodyPadding);
   stage_ = Stage::kReady;
   return Status::kReady;
 }
@@ -268,7 +290,8 @@ void RequestParser::set_capacity(std::size_t capacity) {
     std::memcpy(data.get(), old, end_);
     if (begin_ != 0) {  // the request line was parsed
       method_text_ = rebased(method_text_, old, data.get());
-      if (target_.data() >= old && target_.data() < old + end_) target_ = rebased(target_, old, data.get());
+      if (target_.data() >= old && target_.data() < old + end_)
+        target_ = rebased(target_, old, data.get());
       for (HttpHeader& field : memory_->fields) {
         field.name = rebased(field.name, old, data.get());
         field.value = rebased(field.value, old, data.get());
@@ -279,7 +302,8 @@ void RequestParser::set_capacity(std::size_t capacity) {
   capacity_ = static_cast<std::uint32_t>(capacity);
 }
 
-// How far behind an aligned address the body has to start, so that the byte body_offset_header names is aligned.
+// How far behind an aligned address the body has to start, so that the byte body_offset_header
+// names is aligned.
 std::size_t RequestParser::body_lead() const {
   if (limits_.body_offset_header.empty()) return 0;
   const std::string_view text = HttpHeaders(memory_->fields).get(limits_.body_offset_header);
@@ -292,7 +316,8 @@ std::size_t RequestParser::body_lead() const {
 // `capacity` bytes of body and the padding; what was received of the body is kept.
 void RequestParser::allocate_body(std::size_t capacity) {
   const std::size_t lead = body_lead();
-  Allocator& allocator = limits_.body_allocator != nullptr ? *limits_.body_allocator : heap_allocator();
+  Allocator& allocator =
+      limits_.body_allocator != nullptr ? *limits_.body_allocator : heap_allocator();
   Bytes block = allocator.allocate(lead + capacity + HttpRequest::kBodyPadding);
   if (body_size_ != 0) {
     std::memcpy(block.mutable_data() + lead, block_.data() + body_start_, body_size_);
@@ -312,11 +337,13 @@ RequestParser::Status RequestParser::refuse(const boost::beast::error_code& erro
     stage_ = Stage::kRefused;
     return Status::kRefused;
   }
-  if (error == http::error::bad_version) return refuse(505, "the request line must end in HTTP/1.1 or HTTP/1.0");
+  if (error == http::error::bad_version)
+    return refuse(505, "the request line must end in HTTP/1.1 or HTTP/1.0");
   return refuse(400, fmt::format("malformed HTTP request: {}", error.message()));
 }
 
-void RequestParser::Grammar::on_request_impl(http::verb verb, View method, View target, int version, Code& error) {
+void RequestParser::Grammar::on_request_impl(http::verb verb, View method, View target, int version,
+                                             Code& error) {
   const std::optional<HttpMethod> known = known_method(verb);
   if (!known) {
     parser_.refuse(501, fmt::format("the method {:.32} is not supported", to_std(method)));
@@ -332,14 +359,16 @@ void RequestParser::Grammar::on_request_impl(http::verb verb, View method, View 
 void RequestParser::Grammar::on_field_impl(http::field field, View name, View value, Code& error) {
   if (parser_.stage_ != Stage::kHead) return;  // a trailer's field: read over
   const char* const data = parser_.memory_->data.get();
-  const bool folded = !value.empty() && (value.data() < data || value.data() >= data + parser_.end_);
+  const bool folded =
+      !value.empty() && (value.data() < data || value.data() >= data + parser_.end_);
   if (folded) {
     parser_.refuse(400, fmt::format("the field {:.64} is folded over several lines", to_std(name)));
   } else if (parser_.memory_->fields.size() == parser_.limits_.headers_max) {
     parser_.refuse(431, fmt::format("more than {} header fields", parser_.limits_.headers_max));
   } else if (parser_.check_field(field, to_std(value))) {
     std::string_view kept = to_std(value);
-    if (kept.empty()) kept = std::string_view(name.data() + name.size(), 0);  // Beast's empty views point nowhere
+    if (kept.empty())
+      kept = std::string_view(name.data() + name.size(), 0);  // Beast's empty views point nowhere
     parser_.memory_->fields.push_back({to_std(name), kept});
     return;
   }
@@ -366,13 +395,15 @@ bool RequestParser::check_field(http::field field, std::string_view value) {
       if (expects_continue_) return true;
       refuse(417, "the only Expect supported is 100-continue");
       return false;
-    default: return true;
+    default:
+      return true;
   }
 }
 
 void RequestParser::Grammar::on_chunk_header_impl(std::uint64_t size, View, Code& error) {
   if (size <= parser_.limits_.body_bytes_max - parser_.body_size_) return;
-  parser_.refuse(413, fmt::format("the body exceeds the limit of {} bytes", parser_.limits_.body_bytes_max));
+  parser_.refuse(
+      413, fmt::format("the body exceeds the limit of {} bytes", parser_.limits_.body_bytes_max));
   error = http::error::body_limit;
 }
 
@@ -384,7 +415,8 @@ std::size_t RequestParser::Grammar::on_chunk_body_impl(std::uint64_t, View body,
     parser.allocate_body(room);
     parser.body_goal_ = room;
   }
-  std::memcpy(parser.block_.mutable_data() + parser.body_start_ + parser.body_size_, body.data(), body.size());
+  std::memcpy(parser.block_.mutable_data() + parser.body_start_ + parser.body_size_, body.data(),
+              body.size());
   parser.body_size_ = needed;
   return body.size();
 }

@@ -1,12 +1,13 @@
-// RequestParser: bytes in, HTTP requests out. It owns the input buffers of one connection and knows no socket, clock or
-// coroutine. The grammar is Boost.Beast's; what RFC 9112 leaves to the server's care is decided here: one Content-Length or
-// `Transfer-Encoding: chunked`, never both, no folded fields, exactly one Host in HTTP/1.1.
+// RequestParser: bytes in, HTTP requests out. It owns the input buffers of one connection and knows
+// no socket, clock or coroutine. The grammar is Boost.Beast's; what RFC 9112 leaves to the server's
+// care is decided here: one Content-Length or `Transfer-Encoding: chunked`, never both, no folded
+// fields, exactly one Host in HTTP/1.1.
 //
 // Thread safety: none; one connection, one thread.
 //
 //   RequestParser parser(limits, "127.0.0.1:41022");
 //   while (status == kNeedMore) { n = read(parser.prepare()); status = parser.commit(n); }
-//   if (status == kReady) { answer(parser.take()); status = parser.next(); }     // bytes that came early are kept
+//   if (status == kReady) { answer(parser.take()); status = parser.next(); }   // keeps early bytes
 #pragma once
 
 #include <boost/beast/http/basic_parser.hpp>
@@ -29,7 +30,7 @@ struct RequestLimits {
   std::size_t headers_max = 100;
   std::size_t body_bytes_max = 256 << 20;
   std::string_view body_offset_header = {};  // see HttpServerOptions
-  Allocator* body_allocator = nullptr;  // null: the heap
+  Allocator* body_allocator = nullptr;       // null: the heap
 };
 
 class RequestParser {
@@ -37,7 +38,7 @@ class RequestParser {
   enum class Status : std::uint8_t {
     kNeedMore,  // read into prepare(), then commit
     kReady,     // take() the request
-    kRefused,   // answer refusal() and close: what follows on the connection has no meaning any more
+    kRefused,  // answer refusal() and close: what follows on the connection has no meaning any more
   };
   struct Refusal {
     int status = 0;
@@ -48,7 +49,8 @@ class RequestParser {
   RequestParser(const RequestLimits& limits, std::string peer);
   ~RequestParser();
 
-  // Where the next bytes go; never empty while kNeedMore. For counted bodies this is the body's own memory.
+  // Where the next bytes go; never empty while kNeedMore. For counted bodies this is the body's own
+  // memory.
   std::span<char> prepare();
   // `count` bytes were written to the front of prepare().
   Status commit(std::size_t count);
@@ -61,9 +63,12 @@ class RequestParser {
   // Nothing of the next message has arrived.
   bool idle() const noexcept { return stage_ == Stage::kHead && end_ == 0; }
   bool in_body() const noexcept { return stage_ == Stage::kCounted || stage_ == Stage::kChunked; }
-  // Whether the client waits for `100 Continue` before it sends the body; true at most once for a message.
+  // Whether the client waits for `100 Continue` before it sends the body; true at most once for a
+  // message.
   bool take_expectation() noexcept;
-  bool waits_for_continue() const noexcept { return expects_continue_ && in_body() && body_size_ == 0; }
+  bool waits_for_continue() const noexcept {
+    return expects_continue_ && in_body() && body_size_ == 0;
+  }
 
  private:
   enum class Stage : std::uint8_t { kHead, kCounted, kChunked, kReady, kRefused };
@@ -79,7 +84,8 @@ class RequestParser {
    private:
     using Code = boost::beast::error_code;
     using View = boost::beast::string_view;
-    void on_request_impl(boost::beast::http::verb, View method, View target, int version, Code&) override;
+    void on_request_impl(boost::beast::http::verb, View method, View target, int version,
+                         Code&) override;
     void on_response_impl(int, View, int, Code&) override {}
     void on_field_impl(boost::beast::http::field, View name, View value, Code&) override;
     void on_header_impl(Code&) override {}

@@ -1,5 +1,5 @@
-// Hostile bytes for the request parser. The first byte says in how small pieces they arrive; whatever comes out must be the
-// same as when they arrive at once, and every byte of it readable.
+// Hostile bytes for the request parser. The first byte says in how small pieces they arrive;
+// whatever comes out must be the same as when they arrive at once, and every byte of it readable.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -21,8 +21,13 @@ void require(bool condition) {
 // Everything a handler could look at, as one text.
 std::string described(const HttpRequest& request) {
   std::string text(request.method_text);
-  text.append(" ").append(request.path()).append("?").append(request.query()).append(request.keep_alive ? " keep" : " close");
-  for (const HttpHeader& header : request.headers) text.append("\n").append(header.name).append(":").append(header.value);
+  text.append(" ")
+      .append(request.path())
+      .append("?")
+      .append(request.query())
+      .append(request.keep_alive ? " keep" : " close");
+  for (const HttpHeader& header : request.headers)
+    text.append("\n").append(header.name).append(":").append(header.value);
   text.append("\n\n").append(request.body.text());
   for (std::size_t i = 0; i < HttpRequest::kBodyPadding; ++i) {
     require(request.body.data()[request.body.size() + i] == std::byte{0});
@@ -32,7 +37,9 @@ std::string described(const HttpRequest& request) {
 
 std::vector<std::string> parse(std::string_view bytes, std::size_t step) {
   using Status = RequestParser::Status;
-  static const RequestLimits limits{.head_bytes_max = 4096, .headers_max = 20, .body_bytes_max = 10'000,
+  static const RequestLimits limits{.head_bytes_max = 4096,
+                                    .headers_max = 20,
+                                    .body_bytes_max = 10'000,
                                     .body_offset_header = "Inference-Header-Content-Length"};
   RequestParser parser(limits, "fuzz");
   std::vector<std::string> requests;

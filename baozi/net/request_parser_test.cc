@@ -12,7 +12,8 @@ namespace {
 using Status = RequestParser::Status;
 using ::testing::HasSubstr;
 
-// Feeds `text` in pieces of at most `step` bytes until a request is ready, refused, or the text ends; drops what was fed.
+// Feeds `text` in pieces of at most `step` bytes until a request is ready, refused, or the text
+// ends; drops what was fed.
 Status feed(RequestParser& parser, std::string_view& text, std::size_t step) {
   Status status = Status::kNeedMore;
   while (status == Status::kNeedMore && !text.empty()) {
@@ -32,7 +33,8 @@ struct Parsed {
   HttpRequest request;
 };
 
-Parsed parse(std::string_view text, RequestLimits limits = {}, std::size_t step = std::string_view::npos) {
+Parsed parse(std::string_view text, RequestLimits limits = {},
+             std::size_t step = std::string_view::npos) {
   RequestParser parser(limits, "peer");
   Parsed parsed;
   parsed.status = feed(parser, text, step);
@@ -56,8 +58,9 @@ class InPieces : public ::testing::TestWithParam<std::size_t> {};
 
 TEST_P(InPieces, counted_body_is_padded_and_aligned) {
   const Parsed parsed = parse(
-      "POST /v2/models/m/infer?x=1 HTTP/1.1\r\nHost: h\r\ncontent-length: 5\r\nX-Empty:\r\nX-A:  b c \r\n\r\nhello", {},
-      GetParam());
+      "POST /v2/models/m/infer?x=1 HTTP/1.1\r\nHost: h\r\ncontent-length: 5\r\nX-Empty:\r\nX-A:  b "
+      "c \r\n\r\nhello",
+      {}, GetParam());
   ASSERT_EQ(parsed.status, Status::kReady) << parsed.refusal.message;
   const HttpRequest& request = parsed.request;
   EXPECT_EQ(request.method, HttpMethod::kPost);
@@ -75,7 +78,8 @@ TEST_P(InPieces, counted_body_is_padded_and_aligned) {
   EXPECT_EQ(request.headers.find("x-none"), nullptr);
   EXPECT_EQ(request.body.text(), "hello");
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(request.body.data()) % 64, 0U);
-  for (std::size_t i = 0; i < HttpRequest::kBodyPadding; ++i) EXPECT_EQ(request.body.data()[5 + i], std::byte{0});
+  for (std::size_t i = 0; i < HttpRequest::kBodyPadding; ++i)
+    EXPECT_EQ(request.body.data()[5 + i], std::byte{0});
 }
 
 TEST_P(InPieces, chunked_body_with_extensions_and_trailers) {
@@ -113,20 +117,24 @@ TEST_P(InPieces, pipelined_requests_come_in_order_and_leave_nothing_behind) {
 
 TEST_P(InPieces, a_head_larger_than_the_first_buffer_keeps_its_views) {
   std::string text = "GET /" + std::string(3000, 'a') + " HTTP/1.1\r\nHost: h\r\n";
-  for (int i = 0; i < 50; ++i) text += "X-" + std::to_string(i) + ": " + std::string(400, static_cast<char>('a' + i % 26)) + "\r\n";
+  for (int i = 0; i < 50; ++i)
+    text += "X-" + std::to_string(i) + ": " + std::string(400, static_cast<char>('a' + i % 26)) +
+            "\r\n";
   text += "\r\n";
   const Parsed parsed = parse(text, {}, GetParam());
   ASSERT_EQ(parsed.status, Status::kReady) << parsed.refusal.message;
   EXPECT_EQ(parsed.request.target, "/" + std::string(3000, 'a'));
   for (int i = 0; i < 50; ++i) {
-    EXPECT_EQ(parsed.request.headers.get("x-" + std::to_string(i)), std::string(400, static_cast<char>('a' + i % 26)));
+    EXPECT_EQ(parsed.request.headers.get("x-" + std::to_string(i)),
+              std::string(400, static_cast<char>('a' + i % 26)));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(RequestParser, InPieces, ::testing::Values(1, 2, 7, 100, 100'000));
 
 TEST(RequestParserTest, a_kept_request_outlives_the_next_one) {
-  std::string_view text = "GET /first HTTP/1.1\r\nHost: one\r\n\r\nGET /second HTTP/1.1\r\nHost: two\r\n\r\n";
+  std::string_view text =
+      "GET /first HTTP/1.1\r\nHost: one\r\n\r\nGET /second HTTP/1.1\r\nHost: two\r\n\r\n";
   const RequestLimits limits;
   HttpRequest first;
   HttpRequest second;
@@ -147,13 +155,18 @@ TEST(RequestParserTest, the_byte_a_header_names_is_aligned) {
   const RequestLimits limits{.body_offset_header = "Inference-Header-Content-Length"};
   const std::string body = std::string(37, 'j') + std::string(128, 't');
   const Parsed parsed = parse(
-      "POST / HTTP/1.1\r\nHost: h\r\ninference-header-content-length: 37\r\nContent-Length: 165\r\n\r\n" + body, limits);
+      "POST / HTTP/1.1\r\nHost: h\r\ninference-header-content-length: 37\r\nContent-Length: "
+      "165\r\n\r\n" +
+          body,
+      limits);
   ASSERT_EQ(parsed.status, Status::kReady);
   EXPECT_EQ(parsed.request.body.text(), body);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(parsed.request.body.data() + 37) % 64, 0U);
   for (const char* odd : {"-1", "x", "99999999999999999999", ""}) {
-    const Parsed unaligned = parse(std::string("POST / HTTP/1.1\r\nHost: h\r\nInference-Header-Content-Length: ") + odd +
-                                       "\r\nContent-Length: 3\r\n\r\nabc", limits);
+    const Parsed unaligned =
+        parse(std::string("POST / HTTP/1.1\r\nHost: h\r\nInference-Header-Content-Length: ") + odd +
+                  "\r\nContent-Length: 3\r\n\r\nabc",
+              limits);
     ASSERT_EQ(unaligned.status, Status::kReady) << odd;
     EXPECT_EQ(unaligned.request.body.text(), "abc");
   }
@@ -178,7 +191,8 @@ TEST(RequestParserTest, absolute_targets_are_read_as_their_path) {
 TEST(RequestParserTest, the_expectation_is_told_once) {
   const RequestLimits limits;
   RequestParser parser(limits, "peer");
-  std::string_view head = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
+  std::string_view head =
+      "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
   EXPECT_EQ(feed(parser, head, 1000), Status::kNeedMore);
   EXPECT_TRUE(parser.take_expectation());
   EXPECT_FALSE(parser.take_expectation());
@@ -187,22 +201,29 @@ TEST(RequestParserTest, the_expectation_is_told_once) {
   EXPECT_EQ(parser.take().body.text(), "ok");
 
   RequestParser eager(limits, "peer");
-  std::string_view all = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok";
+  std::string_view all =
+      "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok";
   EXPECT_EQ(feed(eager, all, 1000), Status::kReady);
   EXPECT_FALSE(eager.take_expectation());
 }
 
 TEST(RequestParserTest, smuggling_is_refused) {
   const std::string post = "POST / HTTP/1.1\r\nHost: h\r\n";
-  EXPECT_EQ(refusal_of(post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
-  EXPECT_EQ(refusal_of(post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"), 400);
+  EXPECT_EQ(refusal_of(post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            400);
+  EXPECT_EQ(refusal_of(post + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+            400);
   EXPECT_EQ(refusal_of(post + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"), 400);
   EXPECT_EQ(refusal_of(post + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), 400);
   EXPECT_EQ(refusal_of(post + "Content-Length: 5, 5\r\n\r\nhello"), 400);
-  EXPECT_EQ(refusal_of(post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
+  EXPECT_EQ(refusal_of(post +
+                       "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            400);
   EXPECT_EQ(refusal_of(post + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501);
   EXPECT_EQ(refusal_of(post + "Transfer-Encoding: identity\r\n\r\n"), 501);
-  EXPECT_EQ(refusal_of(post + "Transfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n"), 400);
+  EXPECT_EQ(refusal_of(post + "Transfer-Encoding: \x0b"
+                              "chunked\r\n\r\n0\r\n\r\n"),
+            400);
   EXPECT_EQ(refusal_of(post + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"), 400);
   EXPECT_EQ(refusal_of(post + "Content-Length : 5\r\n\r\nhello"), 400);
   EXPECT_EQ(refusal_of("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
@@ -218,7 +239,8 @@ TEST(RequestParserTest, malformed_requests_are_refused) {
   EXPECT_EQ(refusal_of("GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n"), 400) << "bare LF in the head";
   EXPECT_EQ(refusal_of("GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n"), 400) << "bare CR";
   EXPECT_EQ(refusal_of(std::string_view("GET / HTTP/1.1\r\nHost: h\0h\r\n\r\n", 29)), 400) << "NUL";
-  EXPECT_EQ(refusal_of(std::string_view("GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n", 28)), 400) << "NUL in the target";
+  EXPECT_EQ(refusal_of(std::string_view("GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n", 28)), 400)
+      << "NUL in the target";
   EXPECT_EQ(refusal_of("GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n"), 400) << "folded field";
   EXPECT_EQ(refusal_of("GET / HTTP/1.1\r\nHost: h\r\nX Y: a\r\n\r\n"), 400);
   EXPECT_EQ(refusal_of("GET / HTTP/1.1\r\nHost: h\r\n: a\r\n\r\n"), 400);
@@ -227,7 +249,9 @@ TEST(RequestParserTest, malformed_requests_are_refused) {
   EXPECT_EQ(refusal_of("GET /\r\n\r\n"), 400);
   EXPECT_EQ(refusal_of("TRACE / HTTP/1.1\r\nHost: h\r\n\r\n"), 501);
   EXPECT_EQ(refusal_of("BREW / HTTP/1.1\r\nHost: h\r\n\r\n"), 501);
-  EXPECT_EQ(refusal_of("POST / HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\nx"), 417);
+  EXPECT_EQ(
+      refusal_of("POST / HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\nx"),
+      417);
   EXPECT_EQ(refusal_of("\x16\x03\x01\x02"), 400) << "a TLS client hello";
 }
 
@@ -240,7 +264,8 @@ TEST(RequestParserTest, bad_chunks_are_refused) {
   EXPECT_EQ(refusal_of(head + "3\nabc\r\n0\r\n\r\n"), 400);
   EXPECT_EQ(refusal_of(head + "10000000000000000\r\nabc"), 400) << "17 hex digits";
   EXPECT_EQ(refusal_of(head + "ffffffffffffffff\r\nabc"), 413);
-  EXPECT_EQ(refusal_of(head + "1;" + std::string(20'000, 'x') + "\r\na\r\n0\r\n\r\n"), 400) << "an endless extension";
+  EXPECT_EQ(refusal_of(head + "1;" + std::string(20'000, 'x') + "\r\na\r\n0\r\n\r\n"), 400)
+      << "an endless extension";
   EXPECT_EQ(refusal_of(head + "0\r\nContent-Length: 5\r\n\r\n"), 400) << "framing in a trailer";
 }
 
@@ -254,19 +279,28 @@ TEST(RequestParserTest, limits_hold) {
   const std::string post = "POST / HTTP/1.1\r\nHost: h\r\n";
   EXPECT_EQ(refusal_of(post + "Content-Length: 9\r\n\r\n", small), 413);
   EXPECT_EQ(refusal_of(post + "Content-Length: 8\r\n\r\n12345678", small), 0);
-  EXPECT_EQ(refusal_of(post + "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n4\r\nabcd\r\n", small), 413);
-  EXPECT_THAT(parse(post + "Content-Length: 9\r\n\r\n", small).refusal.message, HasSubstr("limit of 8"));
+  EXPECT_EQ(
+      refusal_of(post + "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n4\r\nabcd\r\n", small),
+      413);
+  EXPECT_THAT(parse(post + "Content-Length: 9\r\n\r\n", small).refusal.message,
+              HasSubstr("limit of 8"));
 }
 
 TEST(RequestParserTest, a_spent_memory_budget_is_503_or_429) {
   class Broke final : public Allocator {
    public:
-    Bytes allocate(std::size_t) override { throw Error(Code::kResourceExhausted, "the pool is spent"); }
+    Bytes allocate(std::size_t) override {
+      throw Error(Code::kResourceExhausted, "the pool is spent");
+    }
   };
   Broke broke;
   const RequestLimits limits{.body_allocator = &broke};
   EXPECT_EQ(refusal_of("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n", limits), 429);
-  EXPECT_EQ(refusal_of("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", limits), 429);
+  EXPECT_EQ(
+      refusal_of(
+          "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+          limits),
+      429);
 }
 
 }  // namespace

@@ -54,7 +54,8 @@ std::string_view ResponseHead::format(const HttpResponse& response, bool keep_al
   }
   for (const HttpResponseHeader& header : response.headers) {
     if (!printable(header.value)) {
-      log().error("response header {} is left out: its value holds control characters", header.name);
+      log().error("response header {} is left out: its value holds control characters",
+                  header.name);
       continue;
     }
     text_ += header.name;
@@ -72,7 +73,8 @@ void ResponseHead::append_date() {
   if (now.tv_sec != date_second_) {
     date_second_ = now.tv_sec;
     date_.clear();
-    fmt::format_to(std::back_inserter(date_), "Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", fmt::gmtime(now.tv_sec));
+    fmt::format_to(std::back_inserter(date_), "Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n",
+                   fmt::gmtime(now.tv_sec));
   }
   text_ += date_;
 }

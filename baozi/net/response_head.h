@@ -13,13 +13,15 @@ namespace baozi::net {
 
 class ResponseHead {
  public:
-  // Replaces the text by the head of `response`: status line to empty line. `keep_alive` is what will happen to the
-  // connection, `version` the request's. A header whose value holds control characters is left out and logged.
-  // The view is good until the next call.
+  // Replaces the text by the head of `response`: status line to empty line. `keep_alive` is what
+  // will happen to the connection, `version` the request's. A header whose value holds control
+  // characters is left out and logged. The view is good until the next call.
   std::string_view format(const HttpResponse& response, bool keep_alive, int version);
 
   // Whether the status allows a body at all (1xx, 204 and 304 do not).
-  static bool has_body(int status) noexcept { return status >= 200 && status != 204 && status != 304; }
+  static bool has_body(int status) noexcept {
+    return status >= 200 && status != 204 && status != 304;
+  }
 
  private:
   void append_date();

@@ -1,5 +1,6 @@
-// Awaitable operations on Asio sockets and timers, without a stop token: their owner ends them by closing or cancelling the
-// socket. They complete on the loop's thread, inside Asio's handler, so a wake-up costs no trip through a queue.
+// Awaitable operations on Asio sockets and timers, without a stop token: their owner ends them by
+// closing or cancelling the socket. They complete on the loop's thread, inside Asio's handler, so a
+// wake-up costs no trip through a queue.
 //
 // Thread safety: the thread of the socket's AsioExecutor, on which the awaiting task runs.
 //
@@ -25,7 +26,8 @@
 namespace baozi::net {
 
 using Tcp = boost::asio::ip::tcp;
-using IoRunner = boost::asio::io_context::executor_type;  // not type-erased: a quarter of the cost of a completion
+using IoRunner = boost::asio::io_context::executor_type;  // not type-erased: a quarter of the cost
+                                                          // of a completion
 using Socket = boost::asio::basic_stream_socket<Tcp, IoRunner>;
 using Acceptor = boost::asio::basic_socket_acceptor<Tcp, IoRunner>;
 using SteadyTimer =
@@ -70,17 +72,23 @@ inline auto read_some(Socket& socket, std::span<char> room) {
 }
 
 inline auto wait_writable(Socket& socket) {
-  auto start = [&socket](auto handler) { socket.async_wait(Socket::wait_write, std::move(handler)); };
+  auto start = [&socket](auto handler) {
+    socket.async_wait(Socket::wait_write, std::move(handler));
+  };
   return IoAwaiter(start);
 }
 
 inline auto accept_into(Acceptor& acceptor, Socket& socket, Tcp::endpoint& peer) {
-  auto start = [&acceptor, &socket, &peer](auto handler) { acceptor.async_accept(socket, peer, std::move(handler)); };
+  auto start = [&acceptor, &socket, &peer](auto handler) {
+    acceptor.async_accept(socket, peer, std::move(handler));
+  };
   return IoAwaiter(start);
 }
 
 inline auto connect_to(Socket& socket, Tcp::endpoint endpoint) {
-  auto start = [&socket, endpoint](auto handler) { socket.async_connect(endpoint, std::move(handler)); };
+  auto start = [&socket, endpoint](auto handler) {
+    socket.async_connect(endpoint, std::move(handler));
+  };
   return IoAwaiter(start);
 }
 

@@ -1,4 +1,5 @@
-// TestClient: a blocking socket with a time limit on every step, that says exactly the bytes a test wants said.
+// TestClient: a blocking socket with a time limit on every step, that says exactly the bytes a test
+// wants said.
 //
 // Thread safety: none.
 #pragma once
@@ -29,9 +30,11 @@ struct TestAnswer {
 
 class TestClient {
  public:
-  explicit TestClient(std::uint16_t port, int receive_buffer = 0) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit TestClient(std::uint16_t port, int receive_buffer = 0)
+      : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     if (socket_ < 0) throw std::runtime_error("socket");
-    if (receive_buffer != 0) setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (receive_buffer != 0)
+      setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     const timeval limit{20, 0};
     setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -46,7 +49,8 @@ class TestClient {
       throw std::runtime_error("connect");
     }
   }
-  TestClient(TestClient&& other) noexcept : socket_(std::exchange(other.socket_, -1)), early_(std::move(other.early_)) {}
+  TestClient(TestClient&& other) noexcept
+      : socket_(std::exchange(other.socket_, -1)), early_(std::move(other.early_)) {}
   TestClient& operator=(TestClient&&) = delete;
   ~TestClient() { close(); }
 

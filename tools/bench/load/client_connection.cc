@@ -1,4 +1,4 @@
-#include "client_connection.h"
+#include "tools/bench/load/client_connection.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -22,9 +22,12 @@ constexpr std::size_t kHeadMax = 64 << 10;
 
 std::size_t content_length(std::string_view head) {
   constexpr std::string_view kName = "content-length:";
-  for (std::size_t line = head.find("\r\n"); line != std::string_view::npos; line = head.find("\r\n", line)) {
+  for (std::size_t line = head.find("\r\n"); line != std::string_view::npos;
+       line = head.find("\r\n", line)) {
     line += 2;
-    if (head.size() - line < kName.size() || strncasecmp(head.data() + line, kName.data(), kName.size()) != 0) continue;
+    if (head.size() - line < kName.size() ||
+        strncasecmp(head.data() + line, kName.data(), kName.size()) != 0)
+      continue;
     return static_cast<std::size_t>(std::strtoull(head.data() + line + kName.size(), nullptr, 10));
   }
   throw std::runtime_error("an answer without Content-Length; this program counts bodies by it");
@@ -34,7 +37,8 @@ std::size_t content_length(std::string_view head) {
 
 Target parse_url(const std::string& url) {
   constexpr std::string_view kScheme = "http://";
-  if (url.compare(0, kScheme.size(), kScheme) != 0) throw std::runtime_error("the URL must begin with http://");
+  if (url.compare(0, kScheme.size(), kScheme) != 0)
+    throw std::runtime_error("the URL must begin with http://");
   const std::size_t slash = std::min(url.find('/', kScheme.size()), url.size());
   const std::string authority = url.substr(kScheme.size(), slash - kScheme.size());
   const std::size_t colon = authority.rfind(':');
@@ -45,7 +49,8 @@ Target parse_url(const std::string& url) {
   if (colon != std::string::npos) {
     const char* const end = authority.data() + authority.size();
     const auto parsed = std::from_chars(authority.data() + colon + 1, end, target.port);
-    if (parsed.ec != std::errc() || parsed.ptr != end) throw std::runtime_error("no port number in " + url);
+    if (parsed.ec != std::errc() || parsed.ptr != end)
+      throw std::runtime_error("no port number in " + url);
   }
   return target;
 }
@@ -62,7 +67,8 @@ ClientConnection::ClientConnection(const Target& target) {
   if (socket_ < 0 || connect(socket_, found->ai_addr, found->ai_addrlen) != 0) {
     const std::string reason = std::strerror(errno);
     if (socket_ >= 0) close(socket_);
-    throw std::runtime_error("cannot connect to " + target.host + ":" + std::to_string(target.port) + ": " + reason);
+    throw std::runtime_error("cannot connect to " + target.host + ":" +
+                             std::to_string(target.port) + ": " + reason);
   }
   const int on = 1;
   setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -80,7 +86,8 @@ void ClientConnection::ask(std::string_view request) {
 
 void ClientConnection::write_some() {
   while (!unsent_.empty()) {
-    const ssize_t count = send(socket_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t count =
+        send(socket_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count <= 0) return;  // full, or gone: reading will tell
     unsent_.remove_prefix(static_cast<std::size_t>(count));
   }

@@ -1,4 +1,5 @@
-// ClientConnection: one keep-alive connection that says a prepared request and recognises the end of each answer.
+// ClientConnection: one keep-alive connection that says a prepared request and recognises the end
+// of each answer.
 //
 // Thread safety: none.
 #pragma once
@@ -49,7 +50,7 @@ class ClientConnection {
 
   int socket_ = -1;
   std::string_view unsent_;
-  std::string head_;            // of the answer, until it is whole
+  std::string head_;  // of the answer, until it is whole
   std::size_t body_left_ = 0;
   bool in_body_ = false;
   int status_ = 0;

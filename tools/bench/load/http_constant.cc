@@ -1,6 +1,9 @@
 // The HTTP server with a handler that answers a constant: what the server itself costs.
 //
-//   http_constant PORT          /: answered on the I/O thread; /lane: after a hop to a lane and back; /wait: held until the client goes
+//   http_constant PORT
+//
+// /: answered on the I/O thread; /lane: after a hop to a lane and back; /wait: held until the
+// client goes.
 #include <sys/resource.h>
 
 #include <cstdlib>

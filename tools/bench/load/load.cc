@@ -1,4 +1,4 @@
-#include "load.h"
+#include "tools/bench/load/load.h"
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "server_process.h"
+#include "tools/bench/load/server_process.h"
 
 namespace baozi::load {
 namespace {
@@ -33,7 +33,8 @@ class Crowd {
     }
   }
   void reopen(std::size_t i) {
-    members_[i] = std::make_unique<ClientConnection>(target_);  // closing the old one took it out of the epoll
+    members_[i] = std::make_unique<ClientConnection>(
+        target_);  // closing the old one took it out of the epoll
     watch(i, EPOLL_CTL_ADD);
   }
   std::size_t size() const { return members_.size(); }
@@ -53,7 +54,8 @@ class Crowd {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT | EPOLLET;  // edges: writable is told once when it matters
     event.data.u64 = i;
-    if (epoll_ctl(epoll_, operation, members_[i]->descriptor(), &event) != 0) throw std::runtime_error("epoll_ctl failed");
+    if (epoll_ctl(epoll_, operation, members_[i]->descriptor(), &event) != 0)
+      throw std::runtime_error("epoll_ctl failed");
   }
 
   const Target& target_;
@@ -73,9 +75,11 @@ Tally ask_until(Crowd& crowd, const std::string& request, Clock::time_point end)
   while (Clock::now() < end) {
     crowd.poll(10, [&](std::size_t i) {
       switch (crowd[i].advance()) {
-        case ClientConnection::Event::kNothing: return;
+        case ClientConnection::Event::kNothing:
+          return;
         case ClientConnection::Event::kAnswer:
-          tally.seconds.push_back(std::chrono::duration<float>(Clock::now() - crowd[i].asked_at()).count());
+          tally.seconds.push_back(
+              std::chrono::duration<float>(Clock::now() - crowd[i].asked_at()).count());
           ++tally.by_status[crowd[i].status()];
           break;
         case ClientConnection::Event::kClosed:
@@ -91,8 +95,10 @@ Tally ask_until(Crowd& crowd, const std::string& request, Clock::time_point end)
 
 }  // namespace
 
-std::string request_text(const Options& options, const std::string& method, const std::string& path, const std::string& body) {
-  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\n", method, path, options.target.host, options.target.port);
+std::string request_text(const Options& options, const std::string& method, const std::string& path,
+                         const std::string& body) {
+  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\n", method, path,
+                                 options.target.host, options.target.port);
   if (!body.empty() || method == "POST") {
     for (const std::string& header : options.headers) text += header + "\r\n";
     text += fmt::format("Content-Length: {}\r\n", body.size());
@@ -107,20 +113,24 @@ std::string latency_json(std::vector<float>& seconds) {
     const auto index = static_cast<std::size_t>(quantile * static_cast<double>(seconds.size()));
     return 1e6 * static_cast<double>(seconds[std::min(index, seconds.size() - 1)]);
   };
-  return fmt::format(R"({{"median":{:.1f},"p90":{:.1f},"p99":{:.1f},"max":{:.1f}}})", at(0.5), at(0.9), at(0.99), at(1));
+  return fmt::format(R"({{"median":{:.1f},"p90":{:.1f},"p99":{:.1f},"max":{:.1f}}})", at(0.5),
+                     at(0.9), at(0.99), at(1));
 }
 
 std::string run_closed(const Options& options) {
-  const std::string request = request_text(options, options.method, options.target.path, options.body);
+  const std::string request =
+      request_text(options, options.method, options.target.path, options.body);
   Crowd crowd(options.target);
   crowd.open(options.connections);
   for (std::size_t i = 0; i < crowd.size(); ++i) crowd[i].ask(request);
   if (options.warm_up > Seconds(0)) {
-    ask_until(crowd, request, Clock::now() + std::chrono::duration_cast<Clock::duration>(options.warm_up));
+    ask_until(crowd, request,
+              Clock::now() + std::chrono::duration_cast<Clock::duration>(options.warm_up));
   }
   const std::uint64_t cpu_before = cpu_us(options.server_pid);
   const Clock::time_point begin = Clock::now();
-  Tally tally = ask_until(crowd, request, begin + std::chrono::duration_cast<Clock::duration>(options.duration));
+  Tally tally = ask_until(crowd, request,
+                          begin + std::chrono::duration_cast<Clock::duration>(options.duration));
   const double elapsed = Seconds(Clock::now() - begin).count();
   const auto answers = static_cast<double>(tally.seconds.size());
   const auto cpu = static_cast<double>(cpu_us(options.server_pid) - cpu_before);
@@ -134,9 +144,10 @@ std::string run_closed(const Options& options) {
   return fmt::format(
       R"({{"mode":"closed","connections":{},"seconds":{:.3f},"requests":{},"requests_per_s":{:.1f},"latency_us":{},)"
       R"("errors":{},"disconnects":{},"by_status":{{{}}},"server_cpu_us_per_request":{}}})",
-      options.connections, elapsed, tally.seconds.size(), answers / elapsed, latency_json(tally.seconds), errors,
-      tally.disconnects, statuses,
-      options.server_pid == 0 || answers == 0 ? std::string("null") : fmt::format("{:.2f}", cpu / answers));
+      options.connections, elapsed, tally.seconds.size(), answers / elapsed,
+      latency_json(tally.seconds), errors, tally.disconnects, statuses,
+      options.server_pid == 0 || answers == 0 ? std::string("null")
+                                              : fmt::format("{:.2f}", cpu / answers));
 }
 
 std::string run_held(const Options& options) {
@@ -159,7 +170,8 @@ std::string run_held(const Options& options) {
 
   std::vector<float> seconds;
   std::size_t errors = 0;
-  const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(options.duration);
+  const Clock::time_point end =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(options.duration);
   doctor.reopen(0);
   while (Clock::now() < end) {
     doctor[0].ask(health);
@@ -167,7 +179,8 @@ std::string run_held(const Options& options) {
     while (!answered) {
       doctor.poll(1000, [&](std::size_t) {
         const ClientConnection::Event event = doctor[0].advance();
-        if (event == ClientConnection::Event::kClosed) throw std::runtime_error("the health check's connection was closed");
+        if (event == ClientConnection::Event::kClosed)
+          throw std::runtime_error("the health check's connection was closed");
         answered = answered || event == ClientConnection::Event::kAnswer;
       });
     }
@@ -181,13 +194,14 @@ std::string run_held(const Options& options) {
     if (crowd[i].advance() != ClientConnection::Event::kNothing) --still_held;
   });
   const auto each = [&](std::uint64_t now) {
-    return (static_cast<double>(now) - static_cast<double>(rss_before)) / static_cast<double>(options.connections);
+    return (static_cast<double>(now) - static_cast<double>(rss_before)) /
+           static_cast<double>(options.connections);
   };
   return fmt::format(
       R"({{"mode":"held","connections":{},"still_held":{},"health_checks":{},"health_errors":{},"health_latency_us":{},)"
       R"("rss_before":{},"rss_connected":{},"rss_held":{},"bytes_per_idle_connection":{:.0f},"bytes_per_held_request":{:.0f}}})",
-      options.connections, still_held, seconds.size(), errors, latency_json(seconds), rss_before, rss_connected, rss_held,
-      each(rss_connected), each(rss_held));
+      options.connections, still_held, seconds.size(), errors, latency_json(seconds), rss_before,
+      rss_connected, rss_held, each(rss_connected), each(rss_held));
 }
 
 }  // namespace baozi::load

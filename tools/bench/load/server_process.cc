@@ -1,4 +1,4 @@
-#include "server_process.h"
+#include "tools/bench/load/server_process.h"
 
 #include <unistd.h>
 
@@ -14,7 +14,8 @@ std::string read_file(int pid, const char* name) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/" + name);
   std::stringstream text;
   text << file.rdbuf();
-  if (text.str().empty()) throw std::runtime_error("no process " + std::to_string(pid) + " to look at");
+  if (text.str().empty())
+    throw std::runtime_error("no process " + std::to_string(pid) + " to look at");
   return text.str();
 }
 
@@ -23,7 +24,8 @@ std::string read_file(int pid, const char* name) {
 std::uint64_t cpu_us(int pid) {
   if (pid == 0) return 0;
   const std::string text = read_file(pid, "stat");
-  // proc(5): behind the command's closing parenthesis come state and 10 numbers, then utime and stime in clock ticks.
+  // proc(5): behind the command's closing parenthesis come state and 10 numbers, then utime and
+  // stime in clock ticks.
   std::istringstream fields(text.substr(text.rfind(')') + 2));
   std::string skipped;
   for (int i = 0; i < 11; ++i) fields >> skipped;
