@@ -46,6 +46,7 @@ test: ## builds and runs every test (PRESET=dev and others choose the build)
 demo: ## starts the server and asks it over HTTP: OCR, classes of photographs, embeddings
 	@setup/setup.sh build models
 	@$(PREPARE) --only demo
+	@install -m 644 tools/demo/demo.yaml $(MODELS)/demo.yaml
 	@$(MAKE) --no-print-directory build/release/build.ninja
 	@ninja -C build/release -j $(JOBS) baozi
 	@python3 tools/demo/demo.py --baozi build/release/bin/baozi --config $(MODELS)/demo.yaml
@@ -54,6 +55,7 @@ demo: ## starts the server and asks it over HTTP: OCR, classes of photographs, e
 serve: ## the server on the demo's models, until Ctrl-C
 	@setup/setup.sh build models
 	@$(PREPARE) --only demo
+	@install -m 644 tools/demo/demo.yaml $(MODELS)/demo.yaml
 	@$(MAKE) --no-print-directory build/release/build.ninja
 	@ninja -C build/release -j $(JOBS) baozi
 	@exec build/release/bin/baozi serve $(MODELS)/demo.yaml
