@@ -15,7 +15,7 @@ METHOD = (
     "measured again in turn with the server."
 )
 NOTES: list[str] = []
-MODELS = (("minilm", "MiniLM f32"), ("minilm_q8", "MiniLM with quantised weights"),
+MODELS = (("minilm", "MiniLM f32"), ("minilm_q8", "MiniLM INT8"),
           ("efficientnet_lite0", "EfficientNet-Lite0"))
 BATCHES = (1, 2, 4, 8, 16, 32)
 CONNECTIONS = (16, 64)

@@ -58,9 +58,12 @@ def run(setting: Setting) -> list[Line]:
     rounds = 1 if setting.quick else 5
     for number in range(rounds):
         setting.say(f"round {number + 1} of {rounds}")
-        text = setting.output(program, "--benchmark_format=json", "--benchmark_min_time=0.05")
         try:
-            add(samples, json.loads(text))
-        except ValueError as error:
-            raise NotRun(f"coro_bench printed no JSON: {error}") from error
+            text = setting.output(program, "--benchmark_format=json", "--benchmark_min_time=0.05")
+        except NotRun as error:
+            if not samples:
+                raise
+            setting.say(f"no more rounds: {error}")
+            break
+        add(samples, json.loads(text))
     return [line(workload, samples) for workload in WORKLOADS]

@@ -64,17 +64,17 @@ def run(setting: Setting) -> list[Line]:
                 continue
             try:
                 measure(setting, contender, samples)
-            except NotRun as error:
+            except NotRun as error:  # the rounds before it count
                 missing[contender.name] = str(error)
                 setting.say(f"{contender.name} not run: {error}")
 
     def line(figure: str, connections: int, what: str, unit: str, goal: Goal | None) -> Line:
         def of(name: str) -> float | str:
-            if name in missing:
-                return f"not run: {missing[name]}"
-            return measured(samples[figure, connections][name])
+            reason = missing.get(name, "no figure")
+            return measured(samples[figure, connections][name], reason)
 
-        return Line(f"{what}, {connections} connections", unit, of(OURS),
+        plural = "s" if connections > 1 else ""
+        return Line(f"{what}, {connections} connection{plural}", unit, of(OURS),
                     {name: of(name) for name in PEERS}, BARE, of(BARE),
                     higher_is_better=figure == "rate", goal=goal)
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Runs the benchmarks and their peers; writes BUILD/../bench/results.json and docs/benchmarks.md.
+"""Runs the benchmarks and their peers; writes build/bench/results.json and docs/benchmarks.md.
 
     run.py --build build/release --cache .cache [--only ROW,…] [--quick]
 
 Every figure comes from this run. A row that is not asked for with --only keeps what an earlier run
-found, with that run's date. --quick (under four minutes) is for trying: its figures are rough and
-its table goes to build/bench/quick.md instead. Standard library only.
+found, with that run's date. A run ends within 20 minutes; what is left then says so. --quick (4
+minutes) is for trying: its figures are rough and its table goes to build/bench/quick.md instead.
+Standard library only.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from setting import HERE, Setting
 from table import page, terminal_line
 
 ROOT = HERE.parents[1]
+SECONDS_MAX = 20 * 60
+QUICK_SECONDS_MAX = 4 * 60
 ROWS = ("coro", "overhead", "bare", "overlap", "held", "memory", "startup")
 
 
@@ -65,8 +68,9 @@ def main() -> int:
     arguments = parse_arguments()
     out = ROOT / "build" / "bench"
     out.mkdir(parents=True, exist_ok=True)
+    over = time.monotonic() + (QUICK_SECONDS_MAX if arguments.quick else SECONDS_MAX)
     setting = Setting(arguments.build.resolve(), arguments.cache.resolve(), out, arguments.quick,
-                      lambda text: print(f"    {text}", flush=True))
+                      lambda text: print(f"    {text}", flush=True), over)
     facts = machine.facts(ROOT, setting.build, setting.cache)
     for name, value in facts.items():
         print(f"{name + ':':12} {value}")

@@ -20,6 +20,7 @@ class Setting(NamedTuple):
     out: Path  # logs, request bodies, configurations
     quick: bool
     say: Callable[[str], None]
+    over: float  # on time.monotonic()'s clock: when the whole run must end
 
     @property
     def rounds(self) -> int:
@@ -50,13 +51,17 @@ class Setting(NamedTuple):
         """Runs to the end. Raises NotRun with the last line of what it said when it fails."""
         words = [str(word) for word in command]
         name = Path(words[0]).name
+        left = self.over - time.monotonic()
+        if left <= 0:
+            raise NotRun("the time for the whole run was over")
+        limit = min(COMMAND_SECONDS_MAX, left)
         try:
             done = subprocess.run(words, capture_output=True, text=True,
-                                  timeout=COMMAND_SECONDS_MAX)
+                                  timeout=limit)
         except FileNotFoundError as error:
             raise NotRun(f"{name} is not installed") from error
         except subprocess.TimeoutExpired as error:
-            raise NotRun(f"{name} took more than {COMMAND_SECONDS_MAX} s") from error
+            raise NotRun(f"{name} took more than {limit:.0f} s") from error
         if done.returncode != 0:
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
             raise NotRun(f"{name} failed with status {done.returncode}: {last[0][:200]}")

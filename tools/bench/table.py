@@ -49,11 +49,23 @@ def ratio_text(line: Line) -> str:
 
 
 def peers_text(line: Line) -> str:
-    return "; ".join(f"{name} {number(value)}" for name, value in line.peers.items()) or "–"
+    """Why one did not run stands below the table."""
+    texts = ("not run" if isinstance(value, str) else number(value) for value in line.peers.values())
+    return "; ".join(map(" ".join, zip(line.peers, texts, strict=True))) or "–"
+
+
+def reasons(row: Row) -> list[str]:
+    found = [f"{name} {value}." for line in row.lines
+             for name, value in (*line.peers.items(), (line.limit_name, line.limit))
+             if isinstance(value, str) and value]
+    return list(dict.fromkeys(found))
 
 
 def limit_text(line: Line) -> str:
-    return f"{number(line.limit)} ({line.limit_name})" if line.limit_name else "–"
+    if not line.limit_name:
+        return "–"
+    limit = "not run" if isinstance(line.limit, str) else number(line.limit)
+    return f"{limit} ({line.limit_name})"
 
 
 def terminal_line(line: Line) -> str:
@@ -81,8 +93,9 @@ def section(row: Row) -> str:
     for line in row.lines:
         out.append(cells(line.what, line.unit, number(line.baozi), peers_text(line),
                          limit_text(line), ratio_text(line), goal_text(line), met_text(line)))
-    out += ["", *row.notes, ""] if row.notes else [""]
-    return "\n".join(out)
+    for note in [*reasons(row), *row.notes]:
+        out += ["", note]
+    return "\n".join([*out, ""])
 
 
 def page(machine: dict[str, str], rows: list[Row]) -> str:
