@@ -38,7 +38,7 @@ class Row:
     key: str
     title: str
     method: str
-    measured: str  # date and time
+    measured: str  # date, time and commit
     seconds: float  # it took
     lines: list[Line]
     notes: list[str] = dataclasses.field(default_factory=list)

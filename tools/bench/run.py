@@ -19,9 +19,9 @@ from pathlib import Path
 from types import ModuleType
 
 import machine
-from figures import Line, NotRun, Row, from_dict, met, to_dict
+from figures import Line, NotRun, Row, from_dict, to_dict
 from setting import HERE, Setting
-from table import page, terminal_line
+from table import page, terminal_line, verdict
 
 ROOT = HERE.parents[1]
 SECONDS_MAX = 20 * 60
@@ -29,10 +29,10 @@ QUICK_SECONDS_MAX = 4 * 60
 ROWS = ("coro", "overhead", "bare", "overlap", "held", "memory", "startup")
 
 
-def run_row(key: str, module: ModuleType, setting: Setting) -> Row:
+def run_row(key: str, module: ModuleType, setting: Setting, commit: str) -> Row:
     print(f"\n{module.TITLE}", flush=True)
     began = time.monotonic()
-    measured = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    measured = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC at ") + commit
     try:
         lines = module.run(setting)
     except NotRun as error:
@@ -43,9 +43,13 @@ def run_row(key: str, module: ModuleType, setting: Setting) -> Row:
                list(module.NOTES))
 
 
-def earlier_rows(results: Path) -> dict[str, Row]:
+def earlier_rows(results: Path, facts: dict[str, str]) -> dict[str, Row]:
+    """Those of the same machine."""
     try:
-        return {row["key"]: from_dict(row) for row in json.loads(results.read_text())["rows"]}
+        report = json.loads(results.read_text())
+        if any(report["machine"][fact] != facts[fact] for fact in ("processor", "cores")):
+            return {}
+        return {row["key"]: from_dict(row) for row in report["rows"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}  # absent, or of another version of this program
 
@@ -76,18 +80,17 @@ def main() -> int:
         print(f"{name + ':':12} {value}")
 
     results = out / ("quick.json" if arguments.quick else "results.json")
-    rows = earlier_rows(results)
+    rows = earlier_rows(results, facts)
     for key in arguments.rows:
-        rows[key] = run_row(key, importlib.import_module(f"row_{key}"), setting)
+        rows[key] = run_row(key, importlib.import_module(f"row_{key}"), setting,
+                            facts["baozi"])
         ordered = [rows[name] for name in ROWS if name in rows]
         report = {"machine": facts, "rows": [to_dict(row) for row in ordered]}
         results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     document = out / "quick.md" if arguments.quick else ROOT / "docs" / "benchmarks.md"
     document.write_text(page(facts, ordered))
 
-    missed = [line for row in ordered for line in row.lines if line.goal and not met(line)]
-    print(f"\n{results.relative_to(ROOT)}, {document.relative_to(ROOT)}; "
-          f"{len(missed)} goals not met or not measured", flush=True)
+    print(f"\n{verdict(ordered)} See {document.relative_to(ROOT)}, {results.relative_to(ROOT)}.")
     return 0
 
 

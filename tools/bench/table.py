@@ -98,9 +98,15 @@ def section(row: Row) -> str:
     return "\n".join([*out, ""])
 
 
+def verdict(rows: list[Row]) -> str:
+    lines = [line for row in rows for line in row.lines]
+    with_goal = [line for line in lines if line.goal]
+    reached = sum(met(line) is True for line in with_goal)
+    missing = sum(isinstance(line.baozi, str) for line in lines)
+    text = f"{reached} of {len(with_goal)} goals met"
+    return text + (f"; {missing} figures could not be measured." if missing else ".")
+
+
 def page(machine: dict[str, str], rows: list[Row]) -> str:
     facts = [cells("of the run", ""), "|---|---|", *(cells(*fact) for fact in machine.items()), ""]
-    with_goal = [line for row in rows for line in row.lines if line.goal]
-    reached = sum(met(line) is True for line in with_goal)
-    summary = f"{reached} of {len(with_goal)} goals met.\n"
-    return "\n".join([HEAD, *facts, summary, *(section(row) for row in rows)])
+    return "\n".join([HEAD, *facts, verdict(rows), "", *(section(row) for row in rows)])

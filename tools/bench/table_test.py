@@ -23,7 +23,7 @@ class TableTest(unittest.TestCase):
         text = page({"cores": "2"}, [row])
         for wanted in (
             "| cores | 2 |",
-            "1 of 3 goals met.",
+            "1 of 3 goals met; 1 figures could not be measured.",
             "## Title\n\nHow.\n\nMeasured 2026-01-02 03:04 UTC, in 3 s.",
             "| hops | M/s | 20 | Asio 8; oneTBB not run | – | 2.50 × Asio |"
             " ahead of each | yes |",
