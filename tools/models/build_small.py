@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from onnx_graph import Graph, save
+from onnx_graph import Graph, move_weights_out, save
 
 # KServe's name of each datatype (BYTES is spelt STRING in ONNX) and ONNX's.
 DTYPES = {
@@ -141,14 +141,7 @@ def external_data(models: Path) -> None:
     weight = graph.weight("weight", 2 * np.eye(4, dtype=np.float32))
     graph.add("MatMul", graph.input("input", ["N", 4]), weight, out="output")
     graph.output("output", ["N", 4])
-    path = save(graph.model(), models, "external_data")
-    onnx.save_model(
-        graph.model(),
-        str(path),
-        save_as_external_data=True,
-        location="weights.bin",
-        size_threshold=0,
-    )
+    move_weights_out(save(graph.model(), models, "external_data"), bytes_min=0)
 
 
 def build(staging: Path, cache: Path) -> None:

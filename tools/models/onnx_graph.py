@@ -81,3 +81,18 @@ def save(model: onnx.ModelProto, models: Path, name: str, version: int = 1) -> P
     path = folder / "model.onnx"
     path.write_bytes(model.SerializeToString(deterministic=True))
     return path
+
+
+def move_weights_out(path: Path, bytes_min: int = 1024) -> None:
+    """Moves weights of at least `bytes_min` to `weights.bin` beside the model, from where an engine can map them.
+
+    Small ones stay: shape inference must be able to read the operands of a Reshape in the model itself.
+    """
+    onnx.save_model(
+        onnx.load(str(path)),
+        str(path),
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=bytes_min,
+    )
+    (path.parent / "weights.bin").chmod(0o644)
