@@ -50,8 +50,9 @@ def ratio_text(line: Line) -> str:
 
 def peers_text(line: Line) -> str:
     """Why one did not run stands below the table."""
-    texts = ("not run" if isinstance(value, str) else number(value) for value in line.peers.values())
-    return "; ".join(map(" ".join, zip(line.peers, texts, strict=True))) or "–"
+    texts = (f"{name} {'not run' if isinstance(value, str) else number(value)}"
+             for name, value in line.peers.items())
+    return "; ".join(texts) or "–"
 
 
 def reasons(row: Row) -> list[str]:
