@@ -1,6 +1,7 @@
 #include "baozi/pipeline/batched_model.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <prometheus/gauge.h>
 
 #include <algorithm>
@@ -113,12 +114,15 @@ void BatchedModel::prepare(Waiter& waiter) const {
   model::InferRequest& request = waiter.request;
   const std::int64_t rows = layout_.check_inputs(request.inputs);
   if (rows > options_.batch.max_batch) {
-    throw Error(Code::kInvalidArgument, fmt::format("the request has {} rows, but model '{}' takes at most {} (max_batch)",
+    throw Error(Code::kInvalidArgument, fmt::format("the request has {} rows, but model '{}' takes at most {} (batch.max)",
                                                     rows, options_.name, options_.batch.max_batch));
   }
   for (const std::string& wanted : request.outputs) {
     if (model_->signature().output_index(wanted) >= 0) continue;
-    throw Error(Code::kInvalidArgument, fmt::format("model '{}' has no output '{}'", options_.name, wanted));
+    std::vector<std::string_view> names;
+    for (const engine::TensorSpec& output : model_->signature().outputs) names.push_back(output.name);
+    throw Error(Code::kInvalidArgument, fmt::format("model '{}' has no output '{}'; there are: {}",
+                                                    options_.name, wanted, fmt::join(names, ", ")));
   }
   waiter.rows = static_cast<int>(rows);
   waiter.shape_key = layout_.shape_key(request.inputs);

@@ -13,9 +13,8 @@ namespace {
 
 double seconds(Time from, Time to) noexcept { return std::chrono::duration<double>(to - from).count(); }
 
-prometheus::Histogram* stage(const std::string& model, const char* name) {
-  return &metrics::histogram("baozi_stage_seconds", "Time that requests spend in a stage", metrics::latency_bounds(),
-                             {{"model", model}, {"stage", name}});
+prometheus::Histogram* times(const char* name, const char* help, const std::string& model) {
+  return &metrics::histogram(name, help, metrics::latency_bounds(), {{"model", model}});
 }
 
 }  // namespace
@@ -25,8 +24,8 @@ BatchedModel::Metrics::Metrics(const std::string& model)
       in_flight(&metrics::gauge("baozi_in_flight", "Requests that wait or run", {{"model", model}})),
       batch_size(&metrics::histogram("baozi_batch_size", "Rows of the batches that ran",
                                      {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"model", model}})),
-      queue_seconds(stage(model, "queue")),
-      compute_seconds(stage(model, "compute")) {}
+      queue_seconds(times("baozi_queue_seconds", "Time a request waited for an instance", model)),
+      compute_seconds(times("baozi_compute_seconds", "Time a batch ran", model)) {}
 
 BatchedModel::Slot::Slot(BatchedModel& owner, int number)
     : model(owner),
