@@ -1,6 +1,7 @@
 #include "baozi/serve/loader.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -117,7 +118,11 @@ void Loader::load(const std::string& name, StopToken stop) {
   if (model != config_.models.end()) return load_model(*model, stop);
   const auto pipeline = std::ranges::find(config_.pipelines, name, &PipelineConfig::name);
   if (pipeline != config_.pipelines.end()) return load_pipeline(*pipeline);
-  throw Error(Code::kNotFound, fmt::format("'{}' is not in {}; add it there", name, config_.file.string()));
+  std::vector<std::string> names;
+  for (const ModelConfig& each : config_.models) names.push_back(each.name);
+  for (const PipelineConfig& each : config_.pipelines) names.push_back(each.name);
+  throw Error(Code::kNotFound,
+              fmt::format("'{}' is not configured; there are: {}", name, fmt::join(names, ", ")));
 }
 
 void Loader::unload(const std::string& name) {
