@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kExploreShare = 0.01;    // of all batch time may be lost by trying other sizes
 constexpr double kHoldWorthwhile = 1.03;  // waiting for callers must promise this much more throughput
+constexpr Duration kHoldMin = std::chrono::microseconds(100);  // less is not worth a timer's wake-up
 constexpr Duration kHoldMax = std::chrono::milliseconds(2);
 constexpr int kHoldMissesMax = 4;
 constexpr int kHoldPause = 64;  // batches
@@ -233,9 +234,11 @@ void BatchQueue::start_hold(std::uint32_t bucket_index, int answered_rows, Time 
     return;
   }
   if (best <= bucket.rows) return;
+  const Duration hold = from_ns(options_.hold_share * to_ns(latency.estimate(best, true)));
+  if (hold < kHoldMin) return;
   hold_.bucket = bucket_index;
   hold_.rows = best;
-  hold_.until = now + std::min(kHoldMax, from_ns(options_.hold_share * to_ns(latency.estimate(best, true))));
+  hold_.until = now + std::min(kHoldMax, hold);
 }
 
 }  // namespace baozi::pipeline
