@@ -152,6 +152,13 @@ struct HttpApi::Call {
   bool timeline = false;
   Code code = Code::kOk;
   net::HttpResponse response;
+  std::optional<pipeline::Admission> admission;  // its place is free again when the call ends
+
+  void refuse(const model::Refusal& refusal) {
+    code = Code::kResourceExhausted;
+    response = json_response(format_error(refusal.reason), http_status(code));
+    response.headers.push_back({"Retry-After", std::to_string(refusal.retry_after_s)});
+  }
 };
 
 HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
@@ -218,10 +225,15 @@ Task<void> HttpApi::run(net::HttpRequest request, Route route, Call& call) {
   call.servable = repository_.find(route.model, route.version);
   call.metrics = &(is_tfserving(route.verb) ? tfserving_metrics_ : kserve_metrics_).of(call.servable->name());
   if (const std::optional<model::Refusal> refusal = call.servable->refusal()) {
-    call.code = Code::kResourceExhausted;
-    call.response = json_response(format_error(refusal->reason), http_status(call.code));
-    call.response.headers.push_back({"Retry-After", std::to_string(refusal->retry_after_s)});
+    call.refuse(*refusal);
     co_return;
+  }
+  if (options_.gate != nullptr) {
+    call.admission.emplace(options_.gate->try_enter(request.body.size()));
+    if (!call.admission->admitted()) {
+      call.refuse(call.admission->refusal());
+      co_return;
+    }
   }
   const bool moves = options_.cpu != nullptr;
   if (moves && request.body.size() > kInlineBytesMax) co_await switch_to(*options_.cpu);

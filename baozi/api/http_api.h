@@ -18,6 +18,7 @@
 #include "baozi/coro/executor.h"
 #include "baozi/model/servable.h"
 #include "baozi/net/http.h"
+#include "baozi/pipeline/admission.h"
 
 namespace baozi::api {
 
@@ -32,6 +33,7 @@ struct HttpApiOptions {
   Executor* cpu = nullptr;          // where large bodies are parsed and formatted; null: where the request came in
   ModelControl* control = nullptr;  // null: loading and unloading are answered with 501
   Allocator* allocator = nullptr;   // of the inputs' memory; null: the heap
+  pipeline::Gate* gate = nullptr;   // whom to let in beyond what each model says; null: everybody
 };
 
 class HttpApi final : public net::HttpHandler {

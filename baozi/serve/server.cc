@@ -22,6 +22,7 @@
 #include "baozi/engine/fake/fake_engine.h"
 #include "baozi/model/servable.h"
 #include "baozi/net/http_server.h"
+#include "baozi/pipeline/admission.h"
 #include "baozi/pipeline/builtin/builtin.h"
 #include "baozi/pipeline/plugin.h"
 #include "baozi/serve/loader.h"
@@ -113,7 +114,9 @@ class Server::Impl {
   Loader loader_{config_, repository_, ready_registry(), cpu_};
   Lane load_lane_{"load"};
   LaneControl control_{loader_, repository_, load_lane_};
-  api::HttpApi api_{repository_, {.server_version = BAOZI_VERSION, .cpu = &cpu_, .control = &control_}};
+  pipeline::Gate gate_{{.requests_max = static_cast<std::size_t>(config_.requests_max)}};
+  api::HttpApi api_{repository_, {.server_version = BAOZI_VERSION, .cpu = &cpu_, .control = &control_,
+                                  .gate = &gate_}};
   Event stop_;
   AsioExecutor io_{"io"};
   net::HttpServer http_;

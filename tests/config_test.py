@@ -1,0 +1,178 @@
+"""The config's published schema, the parser, and the table in docs/serve.md agree."""
+
+import json
+import re
+import tempfile
+import unittest
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+import harness
+
+SCHEMA = json.loads((harness.ROOT / "docs/config.schema.json").read_text())
+
+# Every key once, with a value that both take.
+EVERYTHING = """
+http: {host: 127.0.0.1, port: 0, body_bytes_max: 1000000, connections_max: 100,
+       head_timeout_ms: 1000, idle_timeout_ms: 2000, drain_timeout_ms: 0}
+cpu_threads: 2
+log_level: warning
+requests_max: 500
+plugins: []
+models:
+  - path: bun.fake
+    name: steamed
+    engine: fake
+    instances: 2
+    threads: 1
+    batch: {policy: delay, max: 8, delay_us: 500}
+    queue_max: 10
+    pad: {input: 0}
+    labels: labels.txt
+    optimization_level: 1
+    session_config: {session.intra_op.allow_spinning: "0"}
+    memory_bytes_max: 1000000000
+    providers: []
+pipelines: []
+"""
+
+GOOD = {
+    "everything": EVERYTHING,
+    "least": "models: [{path: bun.fake}]",
+    "policies": "models: [{path: bun.fake, batch: {policy: size, max: 4096}}]",
+    "pad": "models: [{path: bun.fake, pad: {input: -1.5}}]",
+}
+
+# What is wrong, and what the parser's message must hold besides the place.
+BAD = {
+    "unknown key": ("modles: [{path: bun.fake}]", "did you mean 'models'"),
+    "unknown key in http": ("http: {prot: 1}\nmodels: [{path: bun.fake}]", "did you mean 'port'"),
+    "unknown key in a model": ("models: [{path: bun.fake, instence: 1}]", "instances"),
+    "unknown key in batch": ("models: [{path: bun.fake, batch: {maxx: 1}}]", "max"),
+    "unknown key in a pipeline": ("pipelines: [{type: classify, optoins: {}}]", "options"),
+    "unknown key in a provider": (
+        "models: [{path: bun.fake, providers: [{name: cpu, lib: x}]}]", "library"),
+    "no path": ("models: [{name: x}]", "path"),
+    "no type": ("pipelines: [{name: x}]", "type"),
+    "nothing": ("http: {port: 1}", "nothing to serve"),
+    "nothing in lists": ("models: []\npipelines: []", "nothing to serve"),
+    "port": ("http: {port: 65536}\nmodels: [{path: bun.fake}]", "65535"),
+    "negative": ("models: [{path: bun.fake, instances: -1}]", "1024"),
+    "no number": ("models: [{path: bun.fake, instances: many}]", "whole number"),
+    "a fraction": ("models: [{path: bun.fake, threads: 1.5}]", "whole number"),
+    "a choice": ("models: [{path: bun.fake, batch: {policy: eager}}]", "adaptive"),
+    "log level": ("log_level: loud\nmodels: [{path: bun.fake}]", "info"),
+    "a list": ("models: {path: bun.fake}", "list"),
+    "a mapping": ("http: 8000\nmodels: [{path: bun.fake}]", "mapping"),
+    "pad's words": ("models: [{path: bun.fake, pad: {input: zero}}]", "number"),
+    "options' lists": ("pipelines: [{type: classify, options: {model: [a]}}]", "single value"),
+}
+
+
+def schema_takes(text):
+    try:
+        jsonschema.validate(yaml.safe_load(text), SCHEMA, jsonschema.Draft202012Validator)
+    except jsonschema.ValidationError:
+        return False
+    return True
+
+
+class ConfigTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="baozi-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        (self.folder / "bun.fake").write_text("{}")
+        (self.folder / "labels.txt").write_text("bun\n")
+
+    def inspect(self, text):
+        path = self.folder / "baozi.yaml"
+        path.write_text(text)
+        return path, harness.run("inspect", path)
+
+    def test_the_schema_is_one(self):
+        jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+    def test_the_demos_config(self):
+        self.assertTrue(schema_takes((harness.ROOT / "tools/demo/demo.yaml").read_text()))
+
+    def test_good_files(self):
+        for name, text in GOOD.items():
+            with self.subTest(name):
+                self.assertTrue(schema_takes(text))
+                _, done = self.inspect(text)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_bad_files(self):
+        for name, (text, word) in BAD.items():
+            with self.subTest(name):
+                self.assertFalse(schema_takes(text), "the schema takes it")
+                path, done = self.inspect(text)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                place = re.search(re.escape(str(path)) + r":(\d+):(\d+): ", done.stderr)
+                self.assertTrue(place, done.stderr)
+                self.assertLessEqual(int(place[1]), text.count("\n") + 1)
+                self.assertIn(word, done.stderr)
+
+    def test_the_place_of_a_typo(self):
+        path, done = self.inspect("models:\n  - path: bun.fake\n    instnaces: 2\n")
+        self.assertIn(f"{path}:3:5: models[0]: unknown key 'instnaces'", done.stderr)
+        path, done = self.inspect("models:\n  - path: [bun\n")
+        self.assertRegex(done.stderr, re.escape(str(path)) + r":\d+:\d+: not valid YAML")
+
+    def test_serve_says_the_same(self):
+        path, _ = self.inspect("models:\n  - path: bun.fake\n    instnaces: 2\n")
+        done = harness.run("serve", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{path}:3:5:", done.stderr)
+
+    def test_two_of_one_name(self):
+        _, done = self.inspect("models: [{path: bun.fake}, {path: bun.fake}]")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("'bun'", done.stderr)
+
+
+def leaves(schema, place=""):
+    """(key, default) of every scalar or list setting, as docs/serve.md writes keys."""
+    for key, entry in schema.get("properties", {}).items():
+        name = f"{place}{key}"
+        items = entry.get("items", {})
+        if entry.get("properties"):
+            yield from leaves(entry, f"{name}.")
+        elif items.get("properties"):
+            yield from leaves(items, f"{name}[].")
+        else:
+            yield name, entry.get("default")
+
+
+class DocumentTest(unittest.TestCase):
+    def test_the_table_lists_every_key_with_its_default(self):
+        text = (harness.ROOT / "docs/serve.md").read_text()
+        rows = dict(re.findall(r"^\| `([^`]+)` \|([^|]*)\|", text, re.MULTILINE))
+        keys = dict(leaves(SCHEMA))
+        self.assertGreater(len(keys), 25)
+        for key, default in keys.items():
+            with self.subTest(key):
+                self.assertTrue(key in rows, f"no row for {key}")
+                if default is not None:
+                    self.assertEqual(rows[key].strip(" `"), str(default))
+        settings = {key for key in rows if re.match(r"[a-z_]+(\[\])?(\.|$)", key) and
+                    key.split(".")[0].split("[")[0] in SCHEMA["properties"]}
+        self.assertEqual(settings - set(keys), set(), "keys that there are not")
+
+    def test_every_option_of_the_built_in_pipelines_is_described(self):
+        text = (harness.ROOT / "docs/pipelines.md").read_text()
+        described = {name for row in re.findall(r"^\|((?: `\w+`,?)+) \|", text, re.MULTILINE)
+                     for name in re.findall(r"`(\w+)`", row)}
+        sources = (harness.ROOT / "baozi/pipeline/builtin").glob("*.cc")
+        lists = re.findall(r"check_options\(\s*\{([^}]*)\}",
+                           "".join(path.read_text() for path in sources))
+        known = {name for each in lists for name in re.findall(r'"(\w+)"', each)}
+        self.assertEqual(len(lists), 3)
+        self.assertEqual(known, described)
+
+
+if __name__ == "__main__":
+    harness.main()
