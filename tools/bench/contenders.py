@@ -64,7 +64,7 @@ def start_flask(setting: Setting) -> tuple[Process, int]:
     # Threads keep connections alive, which plain workers do not.
     return start_python(setting, "flask", lambda port: [
         "-m", "gunicorn", "--workers", str(os.cpu_count()), "--worker-class", "gthread",
-        "--threads", "32", "--keep-alive", "30", "--bind", f"{HOST}:{port}",
+        "--threads", "32", "--keep-alive", "30", "--no-control-socket", "--bind", f"{HOST}:{port}",
         "--chdir", str(PEERS_FOLDER), "flask_app:app"])
 
 

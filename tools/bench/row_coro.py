@@ -59,7 +59,7 @@ def run(setting: Setting) -> list[Line]:
     for number in range(rounds):
         setting.say(f"round {number + 1} of {rounds}")
         try:
-            text = setting.output(program, "--benchmark_format=json", "--benchmark_min_time=0.05")
+            text = setting.output(program, "--benchmark_format=json", "--benchmark_min_time=0.1")
         except NotRun as error:
             if not samples:
                 raise

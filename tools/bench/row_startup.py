@@ -10,7 +10,7 @@ from setting import Setting
 
 TITLE = "Start"
 METHOD = (
-    "`baozi serve` with MiniLM f32, its file in the page cache: until connections are accepted, "
+    "`baozi serve` with MiniLM f32, its files in the page cache: until connections are accepted, "
     "and until the first answer has come. The limit is a bare program that loads the model, runs "
     "it and ends."
 )

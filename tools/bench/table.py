@@ -14,6 +14,8 @@ def number(value: float | str) -> str:
     if isinstance(value, str):
         return value
     size = abs(value)
+    if 0 < size < 0.1:
+        return f"{value:.2g}"
     decimals = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2
     return f"{value:,.{decimals}f}"
 

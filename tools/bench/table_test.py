@@ -13,8 +13,8 @@ MISSING = Line("held", "bytes", "not run: no baozi", goal=Goal("at_most", 4096))
 
 class TableTest(unittest.TestCase):
     def test_numbers_keep_about_three_digits(self) -> None:
-        self.assertEqual([number(v) for v in (56_312.7, 123.4, 12.34, 1.234, 4096, 0.0)],
-                         ["56,313", "123", "12.3", "1.23", "4,096", "0"])
+        self.assertEqual([number(v) for v in (56_312.7, 123.4, 12.34, 1.234, 0.0123, 4096, 0.0)],
+                         ["56,313", "123", "12.3", "1.23", "0.012", "4,096", "0"])
         self.assertEqual(number("not run: why"), "not run: why")
 
     def test_page_has_a_line_a_figure_with_ratio_goal_and_verdict(self) -> None:
