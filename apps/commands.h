@@ -1,4 +1,5 @@
-// The sub-commands of `baozi`, one file each. Each adds itself to the command line and returns what to run when chosen.
+// The sub-commands of `baozi`, one file each. Each adds itself to the command line and returns what
+// to run when chosen.
 #pragma once
 
 #include <functional>

@@ -25,18 +25,23 @@ std::string dims(const engine::TensorSpec& spec) {
 
 void print_tensors(const char* title, const std::vector<engine::TensorSpec>& specs) {
   fmt::print("  {}\n", title);
-  for (const engine::TensorSpec& spec : specs) fmt::print("    {:<32} {:<6} {}\n", spec.name, dtype_name(spec.dtype), dims(spec));
+  for (const engine::TensorSpec& spec : specs)
+    fmt::print("    {:<32} {:<6} {}\n", spec.name, dtype_name(spec.dtype), dims(spec));
 }
 
 void inspect_version(const serve::ModelConfig& model, const serve::ModelVersion& version) {
-  engine::Engine& engine = model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
+  engine::Engine& engine =
+      model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
   const auto loaded = engine.load(version.file, model.options, {});
   fmt::print("{} version {}\n", model.name, version.version);
   fmt::print("  file       {} ({:.1f} MB)\n", version.file.string(),
              static_cast<double>(std::filesystem::file_size(version.file)) / 1e6);
   fmt::print("  engine     {} {}\n", engine.name(), engine.version());
-  fmt::print("  memory     {:.1f} MB estimated, weights and one instance\n", static_cast<double>(loaded->memory_bytes()) / 1e6);
-  fmt::print("  batching   {}\n", loaded->signature().batchable() ? "yes, along dimension 0" : "no: dimension 0 is not free everywhere");
+  fmt::print("  memory     {:.1f} MB estimated, weights and one instance\n",
+             static_cast<double>(loaded->memory_bytes()) / 1e6);
+  fmt::print("  batching   {}\n", loaded->signature().batchable()
+                                      ? "yes, along dimension 0"
+                                      : "no: dimension 0 is not free everywhere");
   print_tensors("inputs", loaded->signature().inputs);
   print_tensors("outputs", loaded->signature().outputs);
   if (loaded->metadata().empty()) return;
@@ -44,7 +49,8 @@ void inspect_version(const serve::ModelConfig& model, const serve::ModelVersion&
   for (const auto& [key, value] : loaded->metadata()) {
     constexpr std::size_t kShown = 60;
     const std::string line = value.substr(0, value.find('\n'));
-    fmt::print("    {:<32} {}{}\n", key, line.substr(0, kShown), line.size() > kShown || line.size() < value.size() ? " …" : "");
+    fmt::print("    {:<32} {}{}\n", key, line.substr(0, kShown),
+               line.size() > kShown || line.size() < value.size() ? " …" : "");
   }
 }
 
@@ -71,10 +77,14 @@ void add_inspect(CLI::App& app, Command& chosen) {
     std::string name;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("inspect", "Print a model's signature, memory estimate and engine");
-  command->add_option("model", options->path, "A model file, a folder of models, or a config (.yaml)")->required();
+  CLI::App* command =
+      app.add_subcommand("inspect", "Print a model's signature, memory estimate and engine");
+  command
+      ->add_option("model", options->path, "A model file, a folder of models, or a config (.yaml)")
+      ->required();
   command->add_option("--name", options->name, "Only this model");
-  command->callback([options, &chosen] { chosen = [options] { return inspect(options->path, options->name); }; });
+  command->callback(
+      [options, &chosen] { chosen = [options] { return inspect(options->path, options->name); }; });
 }
 
 }  // namespace baozi::apps

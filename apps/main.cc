@@ -15,23 +15,28 @@ constexpr int kExitUsage = 2;
 
 int report(const char* message) {
   const bool colour = ::isatty(STDERR_FILENO) != 0;
-  std::fprintf(stderr, "%sbaozi:%s %s\n", colour ? "\033[1;31m" : "", colour ? "\033[0m" : "", message);
+  std::fprintf(stderr, "%sbaozi:%s %s\n", colour ? "\033[1;31m" : "", colour ? "\033[0m" : "",
+               message);
   return kExitFailure;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"baozi: an inference server that is hot from the first request.\n"
-               "Serves ONNX models and pipelines of them over KServe v2 and TensorFlow Serving's REST.", "baozi"};
+  CLI::App app{
+      "baozi: an inference server that is hot from the first request.\n"
+      "Serves ONNX models and pipelines of them over KServe v2 and TensorFlow Serving's REST.",
+      "baozi"};
   app.set_version_flag("--version", "baozi " BAOZI_VERSION);
   app.require_subcommand(1);
-  app.footer("Examples:\n"
-             "  baozi serve model.onnx                 one model on http://127.0.0.1:8000/v2/models/model\n"
-             "  baozi serve models/                    every models/NAME/VERSION/model.onnx\n"
-             "  baozi serve baozi.yaml --http-port 9000\n"
-             "  baozi run baozi.yaml --name classify photo.jpg\n"
-             "  baozi inspect model.onnx");
+  app.footer(
+      "Examples:\n"
+      "  baozi serve model.onnx                 one model on "
+      "http://127.0.0.1:8000/v2/models/model\n"
+      "  baozi serve models/                    every models/NAME/VERSION/model.onnx\n"
+      "  baozi serve baozi.yaml --http-port 9000\n"
+      "  baozi run baozi.yaml --name classify photo.jpg\n"
+      "  baozi inspect model.onnx");
   baozi::apps::Command command;
   baozi::apps::add_serve(app, command);
   baozi::apps::add_run(app, command);

@@ -22,18 +22,21 @@ std::string only_name(const serve::Config& config) {
     for (const auto& model : config.models) names.push_back(model.name);
   }
   if (names.size() == 1) return names.front();
-  throw Error(Code::kInvalidArgument, fmt::format("say which with --name: {}", fmt::join(names, ", ")));
+  throw Error(Code::kInvalidArgument,
+              fmt::format("say which with --name: {}", fmt::join(names, ", ")));
 }
 
 bool is_pipeline(const serve::Config& config, const std::string& name) {
-  return std::ranges::any_of(config.pipelines, [&](const auto& pipeline) { return pipeline.name == name; });
+  return std::ranges::any_of(config.pipelines,
+                             [&](const auto& pipeline) { return pipeline.name == name; });
 }
 
 }  // namespace
 
 OneShot::OneShot(const std::filesystem::path& path)
     : config_(serve::config_for(path)),
-      cpu_(config_.cpu_threads > 0 ? config_.cpu_threads : static_cast<int>(std::thread::hardware_concurrency())),
+      cpu_(config_.cpu_threads > 0 ? config_.cpu_threads
+                                   : static_cast<int>(std::thread::hardware_concurrency())),
       loader_(config_, repository_, serve::ready_registry(), cpu_) {
   for (const auto& plugin : config_.plugins) pipeline::load_plugin(plugin);
 }

@@ -18,8 +18,9 @@ class OneShot {
   explicit OneShot(const std::filesystem::path& path);
 
   const serve::Config& config() const noexcept { return config_; }
-  // What `name` calls, or the only (or, with pipelines, the only pipeline's) servable when it is empty; loaded with all it
-  // needs. Errors: kInvalidArgument that lists the names when there are several; what loading throws.
+  // What `name` calls, or the only (or, with pipelines, the only pipeline's) servable when it is
+  // empty; loaded with all it needs. Errors: kInvalidArgument that lists the names when there are
+  // several; what loading throws.
   std::shared_ptr<model::Servable> open(const std::string& name);
 
  private:

@@ -29,9 +29,12 @@ struct RunOptions {
   bool timeline = false;
 };
 
-std::string read_all(std::istream& stream) { return std::string((std::istreambuf_iterator<char>(stream)), {}); }
+std::string read_all(std::istream& stream) {
+  return std::string((std::istreambuf_iterator<char>(stream)), {});
+}
 
-// The input's bytes: standard input for "-", a file's content, else the words themselves for a model that takes text.
+// The input's bytes: standard input for "-", a file's content, else the words themselves for a
+// model that takes text.
 std::string input_bytes(const std::string& input, const engine::Signature& signature) {
   if (input == "-") return read_all(std::cin);
   if (fs::is_regular_file(input)) {
@@ -49,7 +52,8 @@ void print_timeline(const RequestTrace& trace) {
     const auto us = [&](Time time) {
       return std::chrono::duration_cast<std::chrono::microseconds>(time - trace.start()).count();
     };
-    fmt::print(stderr, "{:>10} us  {:>10} us  {}\n", us(stage.start), us(stage.end) - us(stage.start), stage.name);
+    fmt::print(stderr, "{:>10} us  {:>10} us  {}\n", us(stage.start),
+               us(stage.end) - us(stage.start), stage.name);
   }
 }
 
@@ -59,16 +63,17 @@ int run(const RunOptions& options) {
   const std::shared_ptr<model::Servable> servable = models.open(options.name);
   const std::string bytes = input_bytes(options.input, servable->signature());
   const bool json = is_json(options.input) || servable->signature().inputs.size() != 1;
-  api::KserveInfer call = json ? api::parse_kserve_infer(Bytes::copy_of(bytes), std::nullopt, 0)
-                               : api::raw_kserve_infer(Bytes::copy_of(bytes), servable->signature());
+  api::KserveInfer call = json
+                              ? api::parse_kserve_infer(Bytes::copy_of(bytes), std::nullopt, 0)
+                              : api::raw_kserve_infer(Bytes::copy_of(bytes), servable->signature());
   call.wishes.binary_by_default = false;
   call.request.model = servable->name();
   RequestTrace trace;
   Context context;
   context.trace = &trace;
   model::InferResponse response = sync_wait(servable->infer(std::move(call.request)), context);
-  const api::KserveReply reply =
-      api::format_kserve_infer(response, call.wishes, {&servable->labels(), servable->signature().batchable()});
+  const api::KserveReply reply = api::format_kserve_infer(
+      response, call.wishes, {&servable->labels(), servable->signature().batchable()});
   fmt::print("{}\n", reply.json);
   if (options.timeline) print_timeline(trace);
   return 0;
@@ -78,17 +83,24 @@ int run(const RunOptions& options) {
 
 void add_run(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand("run", "Answer one request and print it, without a server");
-  command->add_option("model", options->path, "A model file, a folder of models, or a config (.yaml)")->required();
-  command->add_option("input", options->input,
-                      "A KServe request (.json), or the content of the only input: a file, words, or - for standard input")
+  CLI::App* command =
+      app.add_subcommand("run", "Answer one request and print it, without a server");
+  command
+      ->add_option("model", options->path, "A model file, a folder of models, or a config (.yaml)")
+      ->required();
+  command
+      ->add_option("input", options->input,
+                   "A KServe request (.json), or the content of the only input: a file, words, or "
+                   "- for standard input")
       ->required();
   command->add_option("--name", options->name, "Which model or pipeline, when there are several");
-  command->add_flag("--timeline", options->timeline, "Print the request's stages to standard error");
-  command->footer("Examples:\n"
-                  "  baozi run baozi.yaml --name classify photo.jpg\n"
-                  "  baozi run baozi.yaml --name embed 'steam before the doors open'\n"
-                  "  baozi run model.onnx request.json");
+  command->add_flag("--timeline", options->timeline,
+                    "Print the request's stages to standard error");
+  command->footer(
+      "Examples:\n"
+      "  baozi run baozi.yaml --name classify photo.jpg\n"
+      "  baozi run baozi.yaml --name embed 'steam before the doors open'\n"
+      "  baozi run model.onnx request.json");
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

@@ -37,17 +37,25 @@ int serve(const ServeOptions& options) {
 
 void add_serve(CLI::App& app, Command& chosen) {
   auto options = std::make_shared<ServeOptions>();
-  CLI::App* command = app.add_subcommand("serve", "Serve models and pipelines over HTTP until SIGTERM or Ctrl-C");
-  command->add_option("path", options->path,
-                      "A model file (.onnx), a folder of models (MODEL/VERSION/model.onnx), or a config (.yaml)")
+  CLI::App* command =
+      app.add_subcommand("serve", "Serve models and pipelines over HTTP until SIGTERM or Ctrl-C");
+  command
+      ->add_option("path", options->path,
+                   "A model file (.onnx), a folder of models (MODEL/VERSION/model.onnx), or a "
+                   "config (.yaml)")
       ->required();
-  command->add_option("--name", options->name, "Name of a single model [default: the file's name without extension]");
+  command->add_option("--name", options->name,
+                      "Name of a single model [default: the file's name without extension]");
   command->add_option("--host", options->host, "Address to listen on [default: 127.0.0.1]");
-  command->add_option("--http-port", options->http_port, "Port to listen on; 0 takes a free one [default: 8000]");
-  command->add_option("--plugin", options->plugins, "Shared library with pipelines of yours; may be repeated");
-  command->add_option("--log-level", options->log_level, "trace, debug, info, warning, error or off [default: info]");
-  command->footer("After the start, see http://127.0.0.1:8000/ for what the server answers.\n"
-                  "SIGTERM drains: ready goes false, requests in flight finish, the exit status is 0.");
+  command->add_option("--http-port", options->http_port,
+                      "Port to listen on; 0 takes a free one [default: 8000]");
+  command->add_option("--plugin", options->plugins,
+                      "Shared library with pipelines of yours; may be repeated");
+  command->add_option("--log-level", options->log_level,
+                      "trace, debug, info, warning, error or off [default: info]");
+  command->footer(
+      "After the start, see http://127.0.0.1:8000/ for what the server answers.\n"
+      "SIGTERM drains: ready goes false, requests in flight finish, the exit status is 0.");
   command->callback([options, &chosen] { chosen = [options] { return serve(*options); }; });
 }
 

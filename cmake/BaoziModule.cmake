@@ -1,7 +1,9 @@
 # baozi_module(NAME DEPS module… LIBS target… [SHARED])
 #
-# One folder is one module. The files' names say what they are, so that a new file needs no edit here:
-#   *_test.cc   one GoogleTest binary NAME_test         *_bench.cc  one Google Benchmark binary NAME_bench
+# One folder is one module. The files' names say what they are, so that a new file needs no edit
+# here:
+#   *_test.cc   one GoogleTest binary NAME_test         *_bench.cc  one Google Benchmark binary
+#       NAME_bench
 #   *_fuzz.cc   one fuzz entry a file                   other *.cc  the static library baozi_NAME
 # DEPS are modules of ours and carry their headers along; LIBS are third-party targets.
 # TEST_LIBS and BENCH_LIBS are linked to the test and benchmark binaries only.
@@ -80,8 +82,8 @@ function(baozi_module name)
   endforeach()
 endfunction()
 
-# A fuzz entry defines LLVMFuzzerTestOneInput. With BAOZI_FUZZ it is linked with libFuzzer; always, a small main
-# replays the corpus testdata/fuzz/<entry>/ as a test.
+# A fuzz entry defines LLVMFuzzerTestOneInput. With BAOZI_FUZZ it is linked with libFuzzer; always,
+# a small main replays the corpus testdata/fuzz/<entry>/ as a test.
 function(baozi_fuzz module file)
   get_filename_component(entry ${file} NAME_WE)
   if(BAOZI_FUZZ)

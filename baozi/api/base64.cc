@@ -35,7 +35,8 @@ std::string decode_base64(std::string_view text, std::string_view what) {
   const std::size_t whole = text.size() / 4 * 4;
   std::string bytes((text.size() + 3) / 4 * 3, '\0');
   auto* out = reinterpret_cast<unsigned char*>(bytes.data());
-  EVP_DecodeBlock(out, reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(whole));
+  EVP_DecodeBlock(out, reinterpret_cast<const unsigned char*>(text.data()),
+                  static_cast<int>(whole));
   if (whole < text.size()) {
     std::string last(text.substr(whole));
     last.resize(4, '=');
@@ -46,7 +47,8 @@ std::string decode_base64(std::string_view text, std::string_view what) {
 }
 
 std::string encode_base64(std::string_view bytes) {
-  if (bytes.size() > kSizeMax) throw Error(Code::kOutOfRange, "more than 1 GiB to encode as base64");
+  if (bytes.size() > kSizeMax)
+    throw Error(Code::kOutOfRange, "more than 1 GiB to encode as base64");
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL ends it with a null
   const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
                                    reinterpret_cast<const unsigned char*>(bytes.data()),

@@ -30,23 +30,37 @@ std::vector<double> scores_of(const Tensor& tensor) {
 
 std::vector<double> as_scores(const Tensor& tensor) {
   switch (tensor.dtype()) {
-    case DType::kUint8: return scores_of<std::uint8_t>(tensor);
-    case DType::kUint16: return scores_of<std::uint16_t>(tensor);
-    case DType::kUint32: return scores_of<std::uint32_t>(tensor);
-    case DType::kUint64: return scores_of<std::uint64_t>(tensor);
-    case DType::kInt8: return scores_of<std::int8_t>(tensor);
-    case DType::kInt16: return scores_of<std::int16_t>(tensor);
-    case DType::kInt32: return scores_of<std::int32_t>(tensor);
-    case DType::kInt64: return scores_of<std::int64_t>(tensor);
-    case DType::kFp16: return scores_of<Half>(tensor);
-    case DType::kBf16: return scores_of<BFloat16>(tensor);
-    case DType::kFp32: return scores_of<float>(tensor);
-    case DType::kFp64: return scores_of<double>(tensor);
+    case DType::kUint8:
+      return scores_of<std::uint8_t>(tensor);
+    case DType::kUint16:
+      return scores_of<std::uint16_t>(tensor);
+    case DType::kUint32:
+      return scores_of<std::uint32_t>(tensor);
+    case DType::kUint64:
+      return scores_of<std::uint64_t>(tensor);
+    case DType::kInt8:
+      return scores_of<std::int8_t>(tensor);
+    case DType::kInt16:
+      return scores_of<std::int16_t>(tensor);
+    case DType::kInt32:
+      return scores_of<std::int32_t>(tensor);
+    case DType::kInt64:
+      return scores_of<std::int64_t>(tensor);
+    case DType::kFp16:
+      return scores_of<Half>(tensor);
+    case DType::kBf16:
+      return scores_of<BFloat16>(tensor);
+    case DType::kFp32:
+      return scores_of<float>(tensor);
+    case DType::kFp64:
+      return scores_of<double>(tensor);
     case DType::kBool:
-    case DType::kBytes: break;
+    case DType::kBytes:
+      break;
   }
-  throw Error(Code::kInvalidArgument, fmt::format("classification needs an output of numbers, not {}",
-                                                  dtype_name(tensor.dtype())));
+  throw Error(
+      Code::kInvalidArgument,
+      fmt::format("classification needs an output of numbers, not {}", dtype_name(tensor.dtype())));
 }
 
 // NaN ranks below every number.
@@ -89,8 +103,9 @@ Tensor classification_tensor(const Tensor& scores, bool batched, std::size_t cou
   std::vector<std::string> texts;
   for (const std::vector<ClassScore>& row : best) {
     for (const ClassScore& entry : row) {
-      std::string text = is_float(scores.dtype()) ? fmt::format("{:f}:{}", entry.score, entry.index)
-                                                  : fmt::format("{:.0f}:{}", entry.score, entry.index);
+      std::string text = is_float(scores.dtype())
+                             ? fmt::format("{:f}:{}", entry.score, entry.index)
+                             : fmt::format("{:.0f}:{}", entry.score, entry.index);
       const auto index = static_cast<std::size_t>(entry.index);
       if (index < labels.size()) text += ":" + labels[index];
       texts.push_back(std::move(text));

@@ -49,17 +49,18 @@ net::HttpResponse error_answer(Code code, std::string_view message) {
 }
 
 net::HttpResponse hello(std::string_view version) {
-  return text_response("text/plain; charset=utf-8",
-                       fmt::format("baozi {}: an inference server for KServe v2 and TensorFlow Serving clients.\n\n"
-                                   "What there is:\n  {}\n",
-                                   version, [] {
-                                     std::string lines(route_list());
-                                     for (std::size_t at = lines.find(", "); at != std::string::npos;
-                                          at = lines.find(", ", at)) {
-                                       lines.replace(at, 2, "\n  ");
-                                     }
-                                     return lines;
-                                   }()));
+  return text_response(
+      "text/plain; charset=utf-8",
+      fmt::format("baozi {}: an inference server for KServe v2 and TensorFlow Serving clients.\n\n"
+                  "What there is:\n  {}\n",
+                  version, [] {
+                    std::string lines(route_list());
+                    for (std::size_t at = lines.find(", "); at != std::string::npos;
+                         at = lines.find(", ", at)) {
+                      lines.replace(at, 2, "\n  ");
+                    }
+                    return lines;
+                  }()));
 }
 
 bool is_tfserving(Verb verb) {
@@ -74,8 +75,9 @@ std::optional<std::uint64_t> number_header(const net::HttpRequest& request, std:
   const char* end = header->value.data() + header->value.size();
   const std::from_chars_result read = std::from_chars(header->value.data(), end, number);
   if (read.ec != std::errc() || read.ptr != end) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("the header {} must be a whole number, it is '{}'", name, header->value));
+    throw Error(
+        Code::kInvalidArgument,
+        fmt::format("the header {} must be a whole number, it is '{}'", name, header->value));
   }
   return number;
 }
@@ -97,8 +99,8 @@ std::string timeline_json(const RequestTrace& trace) {
     if (out.size() > 1) out += ',';
     out += R"({"stage":)";
     append_json_text(out, stage.name);
-    out += fmt::format(R"(,"start_us":{},"end_us":{},"thread":{}}})", micros(stage.start), micros(stage.end),
-                       stage.thread);
+    out += fmt::format(R"(,"start_us":{},"end_us":{},"thread":{}}})", micros(stage.start),
+                       micros(stage.end), stage.thread);
   }
   out += ']';
   return out;
@@ -117,7 +119,8 @@ double trace_seconds(std::string_view query) {
   std::string_view text = query.substr(at + kKey.size());
   text = text.substr(0, text.find('&'));
   double seconds = 0;
-  const std::from_chars_result read = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const std::from_chars_result read =
+      std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (read.ec != std::errc() || read.ptr != text.data() + text.size() || !(seconds > 0) ||
       seconds > kTraceSecondsMax) {
     throw Error(Code::kInvalidArgument,
@@ -145,8 +148,8 @@ struct HttpApi::Call {
   std::shared_ptr<model::Servable> servable;
   ModelMetrics* metrics = nullptr;
   model::InferRequest request;
-  OutputWishes wishes;           // KServe
-  bool rows = false;             // TensorFlow Serving, as the next one
+  OutputWishes wishes;  // KServe
+  bool rows = false;    // TensorFlow Serving, as the next one
   std::size_t row_count = 0;
   Time deadline = kNever;
   bool timeline = false;
@@ -164,7 +167,8 @@ struct HttpApi::Call {
 HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
     : repository_(repository),
       options_(std::move(options)),
-      in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")) {}
+      in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")) {
+}
 
 HttpApi::~HttpApi() = default;
 
@@ -189,7 +193,8 @@ Task<net::HttpResponse> HttpApi::handle(net::HttpRequest request) {
         net::HttpResponse answer = co_await control(route);
         co_return answer;
       }
-      default: co_return describe(request, route);
+      default:
+        co_return describe(request, route);
     }
   } catch (const Error& error) {
     co_return error_answer(error.code(), error.message());
@@ -219,11 +224,13 @@ Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route) {
 
 Task<void> HttpApi::run(net::HttpRequest request, Route route, Call& call) {
   if (!route.label.empty()) {
-    throw Error(Code::kNotFound, fmt::format("version labels are not kept; ask for a version of '{}' by number",
-                                             route.model));
+    throw Error(Code::kNotFound,
+                fmt::format("version labels are not kept; ask for a version of '{}' by number",
+                            route.model));
   }
   call.servable = repository_.find(route.model, route.version);
-  call.metrics = &(is_tfserving(route.verb) ? tfserving_metrics_ : kserve_metrics_).of(call.servable->name());
+  call.metrics =
+      &(is_tfserving(route.verb) ? tfserving_metrics_ : kserve_metrics_).of(call.servable->name());
   if (const std::optional<model::Refusal> refusal = call.servable->refusal()) {
     call.refuse(*refusal);
     co_return;
@@ -252,16 +259,18 @@ void HttpApi::parse(const net::HttpRequest& request, const Route& route, Call& c
   Duration timeout{};
   if (route.verb == Verb::kKserveInfer) {
     const std::optional<std::uint64_t> json_size = number_header(request, kBinaryHeader);
-    KserveInfer kserve =
-        json_size == 0u ? raw_kserve_infer(request.body, call.servable->signature(), allocator)
-                        : parse_kserve_infer(request.body, json_size, net::HttpRequest::kBodyPadding, allocator);
+    KserveInfer kserve = json_size == 0u
+                             ? raw_kserve_infer(request.body, call.servable->signature(), allocator)
+                             : parse_kserve_infer(request.body, json_size,
+                                                  net::HttpRequest::kBodyPadding, allocator);
     call.request = std::move(kserve.request);
     call.wishes = std::move(kserve.wishes);
     call.timeline = kserve.timeline;
     timeout = kserve.timeout;
   } else {
     const auto read = route.verb == Verb::kTfPredict ? parse_tf_predict : parse_tf_examples;
-    TfPredict predict = read(request.body, net::HttpRequest::kBodyPadding, call.servable->signature());
+    TfPredict predict =
+        read(request.body, net::HttpRequest::kBodyPadding, call.servable->signature());
     call.request = std::move(predict.request);
     call.rows = predict.rows;
     call.row_count = predict.row_count;
@@ -269,7 +278,8 @@ void HttpApi::parse(const net::HttpRequest& request, const Route& route, Call& c
   call.request.model = call.servable->name();
   call.request.version = call.servable->version();
   if (request.headers.get(kTimelineHeader) == "1") call.timeline = true;
-  if (const std::optional<std::uint64_t> ms = number_header(request, kTimeoutHeader); ms && *ms > 0) {
+  if (const std::optional<std::uint64_t> ms = number_header(request, kTimeoutHeader);
+      ms && *ms > 0) {
     const Duration header_timeout = std::chrono::milliseconds(std::min(*ms, kTimeoutMsMax));
     timeout = timeout == Duration{} ? header_timeout : std::min(timeout, header_timeout);
   }
@@ -302,14 +312,16 @@ void HttpApi::format(const net::HttpRequest& request, const Route& route, Call& 
   } else if (route.verb == Verb::kTfRegress) {
     answer.body = format_tf_regress(response, call.row_count);
   } else {
-    answer.body = call.rows ? format_tf_predictions(response, call.row_count) : format_tf_outputs(response);
+    answer.body =
+        call.rows ? format_tf_predictions(response, call.row_count) : format_tf_outputs(response);
   }
 }
 
 Task<net::HttpResponse> HttpApi::record_trace(net::HttpRequest request) {
   const double seconds = trace_seconds(request.query());
   if (recording_.exchange(true)) {
-    throw Error(Code::kResourceExhausted, "a trace is being recorded already; ask again when it is done");
+    throw Error(Code::kResourceExhausted,
+                "a trace is being recorded already; ask again when it is done");
   }
   const struct Done {
     std::atomic<bool>& flag;
@@ -337,11 +349,16 @@ Task<net::HttpResponse> HttpApi::control(Route route) {
 net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route& route) const {
   const bool serving = !draining_.load(std::memory_order_relaxed);
   switch (route.verb) {
-    case Verb::kHello: return hello(options_.server_version);
-    case Verb::kHealth: return health();
-    case Verb::kMetrics: return text_response("text/plain; version=0.0.4; charset=utf-8", metrics::render());
-    case Verb::kServerMetadata: return json_response(format_server_metadata(options_.server_version));
-    case Verb::kLive: return json_response(format_flag("live", true));
+    case Verb::kHello:
+      return hello(options_.server_version);
+    case Verb::kHealth:
+      return health();
+    case Verb::kMetrics:
+      return text_response("text/plain; version=0.0.4; charset=utf-8", metrics::render());
+    case Verb::kServerMetadata:
+      return json_response(format_server_metadata(options_.server_version));
+    case Verb::kLive:
+      return json_response(format_flag("live", true));
     case Verb::kReady: {
       const bool ready = serving && repository_.ready();
       return json_response(format_flag("ready", ready), ready ? 200 : 503);
@@ -354,31 +371,37 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
         known = true;
         ready = ready || status.state == model::State::kReady;
       }
-      if (!known) (void)repository_.find(route.model, route.version);  // says which versions there are
-      return json_response(format_model_ready(route.model, ready && serving), ready && serving ? 200 : 503);
+      if (!known)
+        (void)repository_.find(route.model, route.version);  // says which versions there are
+      return json_response(format_model_ready(route.model, ready && serving),
+                           ready && serving ? 200 : 503);
     }
     case Verb::kModelMetadata: {
-      const std::shared_ptr<model::Servable> servable = repository_.find(route.model, route.version);
+      const std::shared_ptr<model::Servable> servable =
+          repository_.find(route.model, route.version);
       return json_response(format_model_metadata(*servable, repository_.versions(route.model)));
     }
     case Verb::kModelConfig:
       return json_response(format_model_config(*repository_.find(route.model, route.version)));
     case Verb::kModelStatistics:
-    case Verb::kAllStatistics: return statistics(route);
+    case Verb::kAllStatistics:
+      return statistics(route);
     case Verb::kRepositoryIndex:
-      return json_response(
-          format_repository_index(repository_.index(), parse_index_ready_only(request.body.text())));
+      return json_response(format_repository_index(repository_.index(),
+                                                   parse_index_ready_only(request.body.text())));
     case Verb::kTfStatus: {
       std::vector<model::VersionStatus> versions = repository_.versions(route.model);
       if (!route.version.empty()) {
-        std::erase_if(versions, [&](const auto& status) { return status.version != route.version; });
+        std::erase_if(versions,
+                      [&](const auto& status) { return status.version != route.version; });
       }
       if (versions.empty() || !route.label.empty()) {
         throw Error(Code::kNotFound, fmt::format("model '{}' has no such version", route.model));
       }
       return json_response(format_tf_status(versions));
     }
-    case Verb::kTfMetadata: return json_response(format_tf_metadata(*repository_.find(route.model, route.version)));
+    case Verb::kTfMetadata:
+      return json_response(format_tf_metadata(*repository_.find(route.model, route.version)));
     case Verb::kMethodNotAllowed: {
       net::HttpResponse response = json_response(
           format_error(fmt::format("{} is answered to {} only", request.path(), route.allow)), 405);
@@ -386,16 +409,18 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
       return response;
     }
     default:
-      return json_response(
-          format_error(fmt::format("there is no '{}'; there are: {}", request.path(), route_list())), 404);
+      return json_response(format_error(fmt::format("there is no '{}'; there are: {}",
+                                                    request.path(), route_list())),
+                           404);
   }
 }
 
 net::HttpResponse HttpApi::health() const {
   const bool ready = repository_.ready();
   const bool draining = draining_.load(std::memory_order_relaxed);
-  std::string body = fmt::format(R"({{"status":"{}","models":)",
-                                 draining ? "draining" : ready ? "ready" : "starting");
+  std::string body = fmt::format(R"({{"status":"{}","models":)", draining ? "draining"
+                                                                 : ready  ? "ready"
+                                                                          : "starting");
   body += format_repository_index(repository_.index(), false);
   body += '}';
   return json_response(std::move(body), ready && !draining ? 200 : 503);
@@ -403,13 +428,16 @@ net::HttpResponse HttpApi::health() const {
 
 net::HttpResponse HttpApi::statistics(const Route& route) const {
   std::vector<ModelStatistics> models;
-  const auto versions = route.model.empty() ? repository_.index() : repository_.versions(route.model);
+  const auto versions =
+      route.model.empty() ? repository_.index() : repository_.versions(route.model);
   for (const model::VersionStatus& status : versions) {
     if (status.state != model::State::kReady) continue;
     if (!route.version.empty() && route.version != status.version) continue;
-    models.push_back({status.name, status.version, repository_.find(status.name, status.version)->statistics()});
+    models.push_back(
+        {status.name, status.version, repository_.find(status.name, status.version)->statistics()});
   }
-  if (models.empty() && !route.model.empty()) (void)repository_.find(route.model, route.version);  // says why
+  if (models.empty() && !route.model.empty())
+    (void)repository_.find(route.model, route.version);  // says why
   return json_response(format_statistics(models));
 }
 

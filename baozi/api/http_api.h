@@ -1,4 +1,5 @@
-// HttpApi: answers HTTP requests in KServe v2's and TensorFlow Serving's REST protocols, and the server's own pages.
+// HttpApi: answers HTTP requests in KServe v2's and TensorFlow Serving's REST protocols, and the
+// server's own pages.
 //
 // Thread safety: all methods. `repository`, and what the options point at, outlive it.
 //
@@ -30,7 +31,8 @@ inline constexpr std::string_view kTimelineHeader = "x-baozi-timeline";
 
 struct HttpApiOptions {
   std::string server_version;
-  Executor* cpu = nullptr;          // where large bodies are parsed and formatted; null: where the request came in
+  Executor* cpu =
+      nullptr;  // where large bodies are parsed and formatted; null: where the request came in
   ModelControl* control = nullptr;  // null: loading and unloading are answered with 501
   Allocator* allocator = nullptr;   // of the inputs' memory; null: the heap
   pipeline::Gate* gate = nullptr;   // whom to let in beyond what each model says; null: everybody

@@ -75,7 +75,8 @@ class HttpApiTest : public ::testing::Test {
   }
   net::HttpResponse call(HttpMethod method, std::string target, std::string_view body = {},
                          std::vector<std::pair<std::string, std::string>> headers = {}) {
-    net::HttpRequest request = net::make_request(method, std::move(target), std::move(headers), body);
+    net::HttpRequest request =
+        net::make_request(method, std::move(target), std::move(headers), body);
     RequestTrace trace;
     request.trace = &trace;
     return sync_wait(api_.handle(std::move(request)));
@@ -102,9 +103,8 @@ TEST_F(HttpApiTest, AnswersKserveInJson) {
   const net::HttpResponse response = post("/v2/models/echo/infer", kInfer);
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.content_type, "application/json");
-  EXPECT_EQ(response.body,
-            R"({"id":"7","model_name":"echo","model_version":"1","outputs":[)"
-            R"({"name":"y","datatype":"FP32","shape":[1,2],"data":[0.5,2]}]})");
+  EXPECT_EQ(response.body, R"({"id":"7","model_name":"echo","model_version":"1","outputs":[)"
+                           R"({"name":"y","datatype":"FP32","shape":[1,2],"data":[0.5,2]}]})");
 }
 
 TEST_F(HttpApiTest, AnswersKserveInBinary) {
@@ -123,16 +123,21 @@ TEST_F(HttpApiTest, AnswersKserveInBinary) {
 
 TEST_F(HttpApiTest, TakesABodyWithoutJson) {
   serve();
-  const net::HttpResponse response = post("/v2/models/echo/infer", std::string(16, '\0'), {{std::string(kBinaryHeader), "0"}});
+  const net::HttpResponse response =
+      post("/v2/models/echo/infer", std::string(16, '\0'), {{std::string(kBinaryHeader), "0"}});
   EXPECT_THAT(response.body, HasSubstr(R"("shape":[2,2],"parameters":{"binary_data_size":16})"));
-  EXPECT_EQ(post("/v2/models/echo/infer", std::string(12, '\0'), {{std::string(kBinaryHeader), "0"}}).status, 400);
+  EXPECT_EQ(
+      post("/v2/models/echo/infer", std::string(12, '\0'), {{std::string(kBinaryHeader), "0"}})
+          .status,
+      400);
 }
 
 TEST_F(HttpApiTest, AnswersTensorFlowServing) {
   serve();
   EXPECT_EQ(post("/v1/models/echo:predict", R"({"instances":[[1,2],[3,4]]})").body,
             R"({"predictions":[[1.0,2.0],[3.0,4.0]]})");
-  EXPECT_EQ(post("/v1/models/echo/versions/1:predict", R"({"inputs":[[1,2]]})").body, R"({"outputs":[[1.0,2.0]]})");
+  EXPECT_EQ(post("/v1/models/echo/versions/1:predict", R"({"inputs":[[1,2]]})").body,
+            R"({"outputs":[[1.0,2.0]]})");
   EXPECT_EQ(post("/v1/models/echo:classify", R"({"examples":[{"x":[1,2]}]})").body,
             R"({"results":[[["cat",1.0],["dog",2.0]]]})");
   EXPECT_THAT(get("/v1/models/echo").body, HasSubstr(R"("state":"AVAILABLE")"));
@@ -147,7 +152,8 @@ TEST_F(HttpApiTest, DescribesModelsAndServer) {
             R"("inputs":[{"name":"x","datatype":"FP32","shape":[-1,2]}],)"
             R"("outputs":[{"name":"y","datatype":"FP32","shape":[-1,2]}]})");
   EXPECT_THAT(get("/v2").body, HasSubstr(R"("version":"9.9")"));
-  EXPECT_THAT(get("/v2/models/echo/config").body, HasSubstr(R"("data_type":"TYPE_FP32","dims":[2])"));
+  EXPECT_THAT(get("/v2/models/echo/config").body,
+              HasSubstr(R"("data_type":"TYPE_FP32","dims":[2])"));
   EXPECT_THAT(get("/v2/models/echo/stats").body, HasSubstr(R"("inference_count":11)"));
   EXPECT_THAT(get("/v2/models/stats").body, HasSubstr(R"("name":"echo")"));
   EXPECT_THAT(post("/v2/repository/index", "").body, HasSubstr(R"("state":"READY")"));
@@ -201,7 +207,8 @@ TEST_F(HttpApiTest, RefusesWithoutAskingTheModelWhenItIsFull) {
 
 TEST_F(HttpApiTest, EndsRequestsAtTheirDeadline) {
   serve(std::chrono::seconds(30));
-  EXPECT_EQ(post("/v2/models/echo/infer", kInfer, {{std::string(kTimeoutHeader), "5"}}).status, 504);
+  EXPECT_EQ(post("/v2/models/echo/infer", kInfer, {{std::string(kTimeoutHeader), "5"}}).status,
+            504);
   std::string body(kInfer);
   body.insert(1, R"("parameters":{"timeout":2000},)");
   EXPECT_EQ(post("/v2/models/echo/infer", body).status, 504);
@@ -222,7 +229,9 @@ TEST_F(HttpApiTest, CountsRequestsByModelProtocolAndOutcome) {
   post("/v2/models/echo/infer", kInfer);
   post("/v2/models/echo/infer", "{");
   const std::string text = get("/metrics").body;
-  EXPECT_THAT(text, HasSubstr(R"(baozi_requests_total{code="INVALID_ARGUMENT",model="echo",protocol="kserve"})"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(R"(baozi_requests_total{code="INVALID_ARGUMENT",model="echo",protocol="kserve"})"));
   EXPECT_THAT(text, HasSubstr(R"(baozi_requests_total{code="OK",model="echo",protocol="kserve"})"));
   EXPECT_THAT(text, HasSubstr("baozi_request_seconds_bucket"));
   EXPECT_THAT(text, HasSubstr(R"(stage="parse")"));
@@ -242,7 +251,8 @@ TEST_F(HttpApiTest, ParsesLargeBodiesOnTheCpuPool) {
   std::string body = R"({"inputs":[{"name":"x","shape":[20000,2],"datatype":"FP32","data":[0)";
   for (int i = 1; i < 40000; ++i) body += ",1.5";
   body += "]}]}";
-  net::HttpRequest request = net::make_request(HttpMethod::kPost, "/v2/models/echo/infer", {}, body);
+  net::HttpRequest request =
+      net::make_request(HttpMethod::kPost, "/v2/models/echo/infer", {}, body);
   const net::HttpResponse response = sync_wait(api.handle(std::move(request)));
   EXPECT_EQ(response.status, 200);
   EXPECT_GT(response.body.size(), 100'000u);

@@ -49,20 +49,33 @@ std::string quote(ondemand::value& value) {
 
 std::string_view accepts(DType dtype) {
   switch (dtype) {
-    case DType::kBool: return "true or false";
-    case DType::kUint8: return "whole numbers from 0 to 255";
-    case DType::kUint16: return "whole numbers from 0 to 65535";
-    case DType::kUint32: return "whole numbers from 0 to 4294967295";
-    case DType::kUint64: return "whole numbers from 0 to 18446744073709551615";
-    case DType::kInt8: return "whole numbers from -128 to 127";
-    case DType::kInt16: return "whole numbers from -32768 to 32767";
-    case DType::kInt32: return "whole numbers from -2147483648 to 2147483647";
-    case DType::kInt64: return "whole numbers from -9223372036854775808 to 9223372036854775807";
-    case DType::kFp16: return "finite numbers up to 65504";
+    case DType::kBool:
+      return "true or false";
+    case DType::kUint8:
+      return "whole numbers from 0 to 255";
+    case DType::kUint16:
+      return "whole numbers from 0 to 65535";
+    case DType::kUint32:
+      return "whole numbers from 0 to 4294967295";
+    case DType::kUint64:
+      return "whole numbers from 0 to 18446744073709551615";
+    case DType::kInt8:
+      return "whole numbers from -128 to 127";
+    case DType::kInt16:
+      return "whole numbers from -32768 to 32767";
+    case DType::kInt32:
+      return "whole numbers from -2147483648 to 2147483647";
+    case DType::kInt64:
+      return "whole numbers from -9223372036854775808 to 9223372036854775807";
+    case DType::kFp16:
+      return "finite numbers up to 65504";
     case DType::kBf16:
-    case DType::kFp32: return "finite numbers up to 3.4e38";
-    case DType::kFp64: return "finite numbers up to 1.8e308";
-    case DType::kBytes: return "strings";
+    case DType::kFp32:
+      return "finite numbers up to 3.4e38";
+    case DType::kFp64:
+      return "finite numbers up to 1.8e308";
+    case DType::kBytes:
+      return "strings";
   }
   return "";
 }
@@ -175,7 +188,8 @@ bool read_bool_element(ondemand::value value, const ElementPlace& place) {
       if (value.get_uint64().get(number) == simdjson::SUCCESS && number <= 1) return number == 1;
       break;
     }
-    default: break;
+    default:
+      break;
   }
   throw_bad_element(value, place, DType::kBool);
 }

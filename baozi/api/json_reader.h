@@ -1,5 +1,5 @@
-// JSON read with simdjson's on-demand parser: per-thread parsers, and element values checked for their type's range.
-// Only the .cc files of this folder include this header.
+// JSON read with simdjson's on-demand parser: per-thread parsers, and element values checked for
+// their type's range. Only the .cc files of this folder include this header.
 //
 // Thread safety: a JsonText belongs to one thread and never lives across a suspension.
 //
@@ -49,7 +49,8 @@ inline std::string_view take_key(ondemand::field& field) {
   return take(field.unescaped_key());
 }
 
-// The value as a string, an unsigned number, … Errors: kInvalidArgument with `what` and what was found instead.
+// The value as a string, an unsigned number, … Errors: kInvalidArgument with `what` and what was
+// found instead.
 std::string_view take_string(ondemand::value value, std::string_view what);
 std::uint64_t take_uint(ondemand::value value, std::string_view what);
 bool take_bool(ondemand::value value, std::string_view what);
@@ -59,12 +60,14 @@ ondemand::object take_object(ondemand::value value, std::string_view what);
 // Whether the value is a list; false too for what is no JSON value at all.
 bool is_array(ondemand::value& value);
 
-// One document. Up to kNesting of them may live at a time on a thread (a part kept for later is read by its own).
+// One document. Up to kNesting of them may live at a time on a thread (a part kept for later is
+// read by its own).
 class JsonText {
  public:
   static constexpr std::size_t kNesting = 2;
 
-  // `spare` readable bytes follow `text`; with less than simdjson::SIMDJSON_PADDING the text is copied.
+  // `spare` readable bytes follow `text`; with less than simdjson::SIMDJSON_PADDING the text is
+  // copied.
   JsonText(std::string_view text, std::size_t spare);
   ~JsonText();
   JsonText(const JsonText&) = delete;
@@ -104,7 +107,8 @@ T read_element(ondemand::value value, const ElementPlace& place) {
   } else if constexpr (std::is_integral_v<T>) {
     using Wide = std::conditional_t<std::is_same_v<T, std::uint64_t>, std::uint64_t, std::int64_t>;
     Wide wide = 0;
-    if (value.get<Wide>().get(wide) || !std::in_range<T>(wide)) throw_bad_element(value, place, dtype);
+    if (value.get<Wide>().get(wide) || !std::in_range<T>(wide))
+      throw_bad_element(value, place, dtype);
     return static_cast<T>(wide);
   } else {
     double wide = 0;
@@ -131,20 +135,34 @@ T read_element(ondemand::value value, const ElementPlace& place) {
 template <class F>
 decltype(auto) with_element_type(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::kBool: return f(bool{});
-    case DType::kUint8: return f(std::uint8_t{});
-    case DType::kUint16: return f(std::uint16_t{});
-    case DType::kUint32: return f(std::uint32_t{});
-    case DType::kUint64: return f(std::uint64_t{});
-    case DType::kInt8: return f(std::int8_t{});
-    case DType::kInt16: return f(std::int16_t{});
-    case DType::kInt32: return f(std::int32_t{});
-    case DType::kInt64: return f(std::int64_t{});
-    case DType::kFp16: return f(Half{});
-    case DType::kBf16: return f(BFloat16{});
-    case DType::kFp32: return f(float{});
-    case DType::kFp64: return f(double{});
-    case DType::kBytes: break;
+    case DType::kBool:
+      return f(bool{});
+    case DType::kUint8:
+      return f(std::uint8_t{});
+    case DType::kUint16:
+      return f(std::uint16_t{});
+    case DType::kUint32:
+      return f(std::uint32_t{});
+    case DType::kUint64:
+      return f(std::uint64_t{});
+    case DType::kInt8:
+      return f(std::int8_t{});
+    case DType::kInt16:
+      return f(std::int16_t{});
+    case DType::kInt32:
+      return f(std::int32_t{});
+    case DType::kInt64:
+      return f(std::int64_t{});
+    case DType::kFp16:
+      return f(Half{});
+    case DType::kBf16:
+      return f(BFloat16{});
+    case DType::kFp32:
+      return f(float{});
+    case DType::kFp64:
+      return f(double{});
+    case DType::kBytes:
+      break;
   }
   throw Error(Code::kInternal, "BYTES has no fixed element type");
 }

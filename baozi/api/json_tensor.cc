@@ -84,8 +84,8 @@ struct BytesSink {
 
 }  // namespace
 
-Tensor read_tensor(ondemand::array list, DType dtype, const Shape& shape, std::string_view input_name,
-                   std::size_t text_size, Allocator& allocator) {
+Tensor read_tensor(ondemand::array list, DType dtype, const Shape& shape,
+                   std::string_view input_name, std::size_t text_size, Allocator& allocator) {
   const auto elements = static_cast<std::size_t>(shape.elements());
   if (dtype == DType::kBytes) {
     BytesSink sink;

@@ -10,10 +10,11 @@
 
 namespace baozi::api {
 
-// `list` must be flat, or nested as `shape` says, or nested for its first dimensions and flat for the rest. `text_size`
-// is the size of the JSON text around it: more elements than that cannot come, so memory is taken for no more.
-// Errors: kInvalidArgument with the element or the two counts that differ.
-Tensor read_tensor(ondemand::array list, DType dtype, const Shape& shape, std::string_view input_name,
-                   std::size_t text_size, Allocator& allocator);
+// `list` must be flat, or nested as `shape` says, or nested for its first dimensions and flat for
+// the rest. `text_size` is the size of the JSON text around it: more elements than that cannot
+// come, so memory is taken for no more. Errors: kInvalidArgument with the element or the two counts
+// that differ.
+Tensor read_tensor(ondemand::array list, DType dtype, const Shape& shape,
+                   std::string_view input_name, std::size_t text_size, Allocator& allocator);
 
 }  // namespace baozi::api

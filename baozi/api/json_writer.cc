@@ -21,7 +21,8 @@ constexpr std::array<char, 256> kEscapes = [] {
   return table;
 }();
 
-// The length of the valid UTF-8 sequence at the start of `text`, 0 when there is none. Precondition: not empty.
+// The length of the valid UTF-8 sequence at the start of `text`, 0 when there is none.
+// Precondition: not empty.
 std::size_t sequence_length(std::string_view text) noexcept {
   const auto lead = static_cast<unsigned char>(text.front());
   const std::size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;

@@ -1,5 +1,6 @@
-// JSON text written by hand into one string: numbers in their shortest form that reads back the same, strings escaped.
-// Punctuation is the caller's. Several times faster than a document model, and nothing is copied twice.
+// JSON text written by hand into one string: numbers in their shortest form that reads back the
+// same, strings escaped. Punctuation is the caller's. Several times faster than a document model,
+// and nothing is copied twice.
 //
 // Thread safety: free functions on the caller's string.
 //
@@ -25,7 +26,8 @@ inline constexpr std::size_t kNumberCharsMax = 32;
 
 // `text` in quotes. Precondition: valid UTF-8 (see is_utf8).
 void append_json_string(std::string& out, std::string_view text);
-// The same, for text of unknown origin such as error messages: each byte that is not UTF-8 becomes U+FFFD.
+// The same, for text of unknown origin such as error messages: each byte that is not UTF-8 becomes
+// U+FFFD.
 void append_json_text(std::string& out, std::string_view text);
 
 bool is_utf8(std::string_view text) noexcept;

@@ -25,7 +25,8 @@ BENCHMARK(BM_ParseKserve169Bytes);
 void BM_FormatKserve(benchmark::State& state) {
   const auto elements = state.range(0);
   std::vector<float> values;
-  for (std::int64_t i = 0; i < elements; ++i) values.push_back(static_cast<float>(i) * 0.37f - 1.3f);
+  for (std::int64_t i = 0; i < elements; ++i)
+    values.push_back(static_cast<float>(i) * 0.37f - 1.3f);
   model::InferResponse response;
   response.model = "noop";
   response.version = "1";

@@ -10,16 +10,17 @@
 namespace baozi::api {
 namespace {
 
-constexpr std::size_t kHeadReserve = 256;       // id, names, the braces
-constexpr std::size_t kOutputReserve = 128;     // name, type, shape of an output
-constexpr std::size_t kElementReserve = 12;     // a usual number and its comma
-constexpr std::size_t kChunk = 64;              // numbers written between two appends
+constexpr std::size_t kHeadReserve = 256;    // id, names, the braces
+constexpr std::size_t kOutputReserve = 128;  // name, type, shape of an output
+constexpr std::size_t kElementReserve = 12;  // a usual number and its comma
+constexpr std::size_t kChunk = 64;           // numbers written between two appends
 
 [[noreturn]] void needs_binary(std::string_view name, std::size_t index, std::string_view what) {
-  throw Error(Code::kFailedPrecondition,
-              fmt::format("output '{}': element {} is {}, which JSON cannot carry; ask for the output "
-                          "with \"parameters\":{{\"binary_data\":true}}",
-                          name, index, what));
+  throw Error(
+      Code::kFailedPrecondition,
+      fmt::format("output '{}': element {} is {}, which JSON cannot carry; ask for the output "
+                  "with \"parameters\":{{\"binary_data\":true}}",
+                  name, index, what));
 }
 
 template <class T>
@@ -68,20 +69,34 @@ void append_strings(std::string& out, std::string_view name, const Tensor& tenso
 
 void append_data(std::string& out, std::string_view name, const Tensor& tensor) {
   switch (tensor.dtype()) {
-    case DType::kBool: return append_bools(out, tensor.values<bool>());
-    case DType::kUint8: return append_numbers(out, name, tensor.values<std::uint8_t>());
-    case DType::kUint16: return append_numbers(out, name, tensor.values<std::uint16_t>());
-    case DType::kUint32: return append_numbers(out, name, tensor.values<std::uint32_t>());
-    case DType::kUint64: return append_numbers(out, name, tensor.values<std::uint64_t>());
-    case DType::kInt8: return append_numbers(out, name, tensor.values<std::int8_t>());
-    case DType::kInt16: return append_numbers(out, name, tensor.values<std::int16_t>());
-    case DType::kInt32: return append_numbers(out, name, tensor.values<std::int32_t>());
-    case DType::kInt64: return append_numbers(out, name, tensor.values<std::int64_t>());
-    case DType::kFp16: return append_numbers(out, name, tensor.values<Half>());
-    case DType::kBf16: return append_numbers(out, name, tensor.values<BFloat16>());
-    case DType::kFp32: return append_numbers(out, name, tensor.values<float>());
-    case DType::kFp64: return append_numbers(out, name, tensor.values<double>());
-    case DType::kBytes: return append_strings(out, name, tensor);
+    case DType::kBool:
+      return append_bools(out, tensor.values<bool>());
+    case DType::kUint8:
+      return append_numbers(out, name, tensor.values<std::uint8_t>());
+    case DType::kUint16:
+      return append_numbers(out, name, tensor.values<std::uint16_t>());
+    case DType::kUint32:
+      return append_numbers(out, name, tensor.values<std::uint32_t>());
+    case DType::kUint64:
+      return append_numbers(out, name, tensor.values<std::uint64_t>());
+    case DType::kInt8:
+      return append_numbers(out, name, tensor.values<std::int8_t>());
+    case DType::kInt16:
+      return append_numbers(out, name, tensor.values<std::int16_t>());
+    case DType::kInt32:
+      return append_numbers(out, name, tensor.values<std::int32_t>());
+    case DType::kInt64:
+      return append_numbers(out, name, tensor.values<std::int64_t>());
+    case DType::kFp16:
+      return append_numbers(out, name, tensor.values<Half>());
+    case DType::kBf16:
+      return append_numbers(out, name, tensor.values<BFloat16>());
+    case DType::kFp32:
+      return append_numbers(out, name, tensor.values<float>());
+    case DType::kFp64:
+      return append_numbers(out, name, tensor.values<double>());
+    case DType::kBytes:
+      return append_strings(out, name, tensor);
   }
 }
 
@@ -95,12 +110,17 @@ void append_parameters(std::string& out, const model::Parameters& parameters) {
     out += ':';
     std::visit(
         [&out]<class T>(const T& held) {
-          if constexpr (std::is_same_v<T, bool>) out += held ? "true" : "false";
-          else if constexpr (std::is_same_v<T, std::string>) append_json_text(out, held);
+          if constexpr (std::is_same_v<T, bool>)
+            out += held ? "true" : "false";
+          else if constexpr (std::is_same_v<T, std::string>)
+            append_json_text(out, held);
           else if constexpr (std::is_same_v<T, double>) {
-            if (std::isfinite(held)) append_json_number(out, held);
-            else out += "null";
-          } else append_json_number(out, held);
+            if (std::isfinite(held))
+              append_json_number(out, held);
+            else
+              out += "null";
+          } else
+            append_json_number(out, held);
         },
         value);
   }

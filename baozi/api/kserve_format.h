@@ -14,7 +14,8 @@
 
 namespace baozi::api {
 
-// The JSON, then the outputs that were wanted in binary, in the JSON's order. They share the tensors' memory.
+// The JSON, then the outputs that were wanted in binary, in the JSON's order. They share the
+// tensors' memory.
 struct KserveReply {
   std::string json;
   std::vector<Bytes> tensors;  // not empty: Inference-Header-Content-Length is json.size()
@@ -26,8 +27,9 @@ struct ClassNames {
   bool batched = false;  // dimension 0 of the outputs is the batch
 };
 
-// Errors: kFailedPrecondition when an output cannot be said in JSON (text that is not UTF-8, NaN, infinity) and must be
-// asked for in binary; kInvalidArgument when classification was asked of an output without numbers.
+// Errors: kFailedPrecondition when an output cannot be said in JSON (text that is not UTF-8, NaN,
+// infinity) and must be asked for in binary; kInvalidArgument when classification was asked of an
+// output without numbers.
 KserveReply format_kserve_infer(const model::InferResponse& response, const OutputWishes& wishes,
                                 const ClassNames& classes);
 

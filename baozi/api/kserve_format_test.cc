@@ -30,7 +30,8 @@ std::string json_of(Tensor tensor) {
 TEST(KserveFormat, WritesAResponseAsTritonDoes) {
   model::InferResponse response = response_of(Tensor::of<float>({1, 3}, {0.1f, -2.f, 1e20f}));
   response.id = "a\"b\n";
-  response.parameters = {{"flag", true}, {"n", std::int64_t{-3}}, {"s", std::string("é")}, {"x", 0.5}};
+  response.parameters = {
+      {"flag", true}, {"n", std::int64_t{-3}}, {"s", std::string("é")}, {"x", 0.5}};
   response.outputs.push_back({"b", Tensor::of<bool>({2}, {true, false})});
   EXPECT_EQ(format_kserve_infer(response, {}, {}).json,
             R"({"id":"a\"b\n","model_name":"m","model_version":"1",)"
@@ -86,28 +87,33 @@ TEST(KserveFormat, RanksClassesAsTritonsExtension) {
 }
 
 TEST(KserveFormat, ErrorsStayValidJsonWhateverTheMessage) {
-  EXPECT_EQ(format_error("no \"x\" \xff\xc3"), "{\"error\":\"no \\\"x\\\" \xef\xbf\xbd\xef\xbf\xbd\"}");
+  EXPECT_EQ(format_error("no \"x\" \xff\xc3"),
+            "{\"error\":\"no \\\"x\\\" \xef\xbf\xbd\xef\xbf\xbd\"}");
 }
 
 // What was written as a response reads back as a request with the same bits.
 Tensor there_and_back(const Tensor& tensor) {
   const std::string text = json_of(tensor);
-  const std::string body =
-      "{\"inputs\":" + text.substr(text.find("\"outputs\":") + std::string_view("\"outputs\":").size());
+  const std::string body = "{\"inputs\":" + text.substr(text.find("\"outputs\":") +
+                                                        std::string_view("\"outputs\":").size());
   return parse_kserve_infer(Bytes::copy_of(body), std::nullopt, 0).request.inputs[0].tensor;
 }
 
 template <class T>
 bool writable(T value) {
-  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) return std::isfinite(to_float(value));
-  else if constexpr (std::is_floating_point_v<T>) return std::isfinite(value);
-  else return true;
+  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
+    return std::isfinite(to_float(value));
+  else if constexpr (std::is_floating_point_v<T>)
+    return std::isfinite(value);
+  else
+    return true;
 }
 
 template <class T>
 class KserveRoundTrip : public ::testing::Test {};
-using ElementTypes = ::testing::Types<bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t,
-                                      std::int16_t, std::int32_t, std::int64_t, Half, BFloat16, float, double>;
+using ElementTypes =
+    ::testing::Types<bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t,
+                     std::int16_t, std::int32_t, std::int64_t, Half, BFloat16, float, double>;
 TYPED_TEST_SUITE(KserveRoundTrip, ElementTypes);
 
 TYPED_TEST(KserveRoundTrip, KeepsEveryBitOfRandomValues) {
@@ -118,8 +124,10 @@ TYPED_TEST(KserveRoundTrip, KeepsEveryBitOfRandomValues) {
     for (TypeParam& value : tensor.template mutable_values<TypeParam>()) {
       do {
         const std::uint64_t bits = random();
-        if constexpr (std::is_same_v<TypeParam, bool>) value = bits % 2 == 1;
-        else std::memcpy(&value, &bits, sizeof value);
+        if constexpr (std::is_same_v<TypeParam, bool>)
+          value = bits % 2 == 1;
+        else
+          std::memcpy(&value, &bits, sizeof value);
       } while (!writable(value));
     }
     const Tensor back = there_and_back(tensor);
@@ -133,7 +141,8 @@ TEST(KserveRoundTrip, KeepsEveryByteOfText) {
   std::string every;
   for (int c = 0; c < 0x80; ++c) every += static_cast<char>(c);
   const Tensor tensor = Tensor::of_strings({2, 2}, {every, "", "\xf0\x9f\xa5\x9f", "plain"});
-  EXPECT_THAT(there_and_back(tensor).strings(), ElementsAre(every, "", "\xf0\x9f\xa5\x9f", "plain"));
+  EXPECT_THAT(there_and_back(tensor).strings(),
+              ElementsAre(every, "", "\xf0\x9f\xa5\x9f", "plain"));
 }
 
 TEST(KserveMetadata, WritesStatisticsAndIndex) {
@@ -146,9 +155,10 @@ TEST(KserveMetadata, WritesStatisticsAndIndex) {
   const std::string zero = R"({"count":0,"ns":0})";
   EXPECT_EQ(format_statistics(models),
             R"({"model_stats":[{"name":"m","version":"1","last_inference":0,"inference_count":3,)"
-            R"("execution_count":2,"inference_stats":{"success":{"count":3,"ns":900},"fail":)" + zero +
-                R"(,"queue":)" + zero + R"(,"compute_input":)" + zero + R"(,"compute_infer":)" + zero +
-                R"(,"compute_output":)" + zero + R"(,"cache_hit":)" + zero + R"(,"cache_miss":)" + zero +
+            R"("execution_count":2,"inference_stats":{"success":{"count":3,"ns":900},"fail":)" +
+                zero + R"(,"queue":)" + zero + R"(,"compute_input":)" + zero +
+                R"(,"compute_infer":)" + zero + R"(,"compute_output":)" + zero +
+                R"(,"cache_hit":)" + zero + R"(,"cache_miss":)" + zero +
                 R"(},"batch_stats":[{"batch_size":2,"compute_input":{"count":1,"ns":10},)"
                 R"("compute_infer":{"count":1,"ns":20},"compute_output":{"count":1,"ns":30}}]}]})");
   const std::vector<model::VersionStatus> index = {{"a", "1", model::State::kReady, ""},

@@ -1,5 +1,6 @@
-// KServe inference requests. The first byte says how: 0 the rest is JSON, 1 the next two bytes are the JSON's size, other
-// a body without JSON. What parses is formatted, in JSON where that can carry it and in binary.
+// KServe inference requests. The first byte says how: 0 the rest is JSON, 1 the next two bytes are
+// the JSON's size, other a body without JSON. What parses is formatted, in JSON where that can
+// carry it and in binary.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

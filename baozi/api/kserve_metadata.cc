@@ -31,8 +31,10 @@ void append_specs(std::string& out, std::span<const engine::TensorSpec> specs) {
   }
 }
 
-// Triton's configuration calls the types TYPE_FP32, and BYTES TYPE_STRING; batch dimensions are left out of `dims`.
-void append_config_specs(std::string& out, std::span<const engine::TensorSpec> specs, bool batched) {
+// Triton's configuration calls the types TYPE_FP32, and BYTES TYPE_STRING; batch dimensions are
+// left out of `dims`.
+void append_config_specs(std::string& out, std::span<const engine::TensorSpec> specs,
+                         bool batched) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     if (i > 0) out += ',';
     const engine::TensorSpec& spec = specs[i];
@@ -97,14 +99,18 @@ void append_batch_stats(std::string& out, const model::Statistics& s) {
 // Triton's words for the repository index.
 std::string_view index_state(model::State state) {
   switch (state) {
-    case model::State::kReady: return "READY";
+    case model::State::kReady:
+      return "READY";
     case model::State::kOpening:
     case model::State::kLoading:
-    case model::State::kWarming: return "LOADING";
-    case model::State::kDraining: return "UNLOADING";
+    case model::State::kWarming:
+      return "LOADING";
+    case model::State::kDraining:
+      return "UNLOADING";
     case model::State::kAbsent:
     case model::State::kUnloaded:
-    case model::State::kFailed: break;
+    case model::State::kFailed:
+      break;
   }
   return "UNAVAILABLE";
 }
@@ -154,7 +160,8 @@ std::string format_model_metadata(const model::Servable& servable,
 }
 
 std::string format_model_config(const model::Servable& servable) {
-  constexpr int kUsualBatchMax = 32;  // the batcher has no hard limit; clients only ask whether it is above 0
+  constexpr int kUsualBatchMax =
+      32;  // the batcher has no hard limit; clients only ask whether it is above 0
   const engine::Signature& signature = servable.signature();
   const bool batched = signature.batchable();
   std::string out = "{";

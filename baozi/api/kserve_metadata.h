@@ -1,5 +1,5 @@
-// KServe v2 documents that describe rather than infer: server and model metadata, readiness, repository index and
-// statistics, in the shapes of the protocol and of Triton's extensions.
+// KServe v2 documents that describe rather than infer: server and model metadata, readiness,
+// repository index and statistics, in the shapes of the protocol and of Triton's extensions.
 //
 // Thread safety: free functions.
 #pragma once
@@ -20,7 +20,8 @@ std::string format_model_ready(std::string_view name, bool ready);
 // `versions`: all there are of the model.
 std::string format_model_metadata(const model::Servable& servable,
                                   std::span<const model::VersionStatus> versions);
-// What perf_analyzer reads before it sends load: Triton's model configuration, as far as a signature tells it.
+// What perf_analyzer reads before it sends load: Triton's model configuration, as far as a
+// signature tells it.
 std::string format_model_config(const model::Servable& servable);
 
 struct ModelStatistics {

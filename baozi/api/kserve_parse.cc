@@ -11,7 +11,8 @@
 namespace baozi::api {
 namespace {
 
-// Triton's priorities run from 1, the most urgent, upwards; 0 is "not given". Ours: higher goes first, 0 is usual.
+// Triton's priorities run from 1, the most urgent, upwards; 0 is "not given". Ours: higher goes
+// first, 0 is usual.
 constexpr std::uint64_t kPriorityLevels = 1 << 16;
 constexpr std::uint64_t kTimeoutMicrosMax = std::uint64_t{86'400'000'000} * 365;
 
@@ -25,8 +26,8 @@ struct InputEntry {
   std::optional<DType> dtype;
   std::optional<Shape> shape;
   std::optional<std::uint64_t> binary_size;
-  std::optional<Tensor> tensor;       // read as soon as name, type and shape are known
-  std::string_view data_for_later;    // "data" that came before them
+  std::optional<Tensor> tensor;     // read as soon as name, type and shape are known
+  std::string_view data_for_later;  // "data" that came before them
 };
 
 class InferParser {
@@ -59,9 +60,10 @@ class InferParser {
     json.finish();
     if (!inputs_seen) invalid("the request has no 'inputs'");
     if (binary_at_ != body_.size()) {
-      invalid(fmt::format("the body has {} bytes behind its JSON of {} bytes, the inputs' "
-                          "'binary_data_size' add up to {}",
-                          body_.size() - json_size_, json_size_, binary_at_ - json_size_));
+      invalid(
+          fmt::format("the body has {} bytes behind its JSON of {} bytes, the inputs' "
+                      "'binary_data_size' add up to {}",
+                      body_.size() - json_size_, json_size_, binary_at_ - json_size_));
     }
     return std::move(result_);
   }
@@ -114,9 +116,10 @@ class InferParser {
     const std::string_view name = take_string(value, "an input's 'datatype'");
     const std::optional<DType> dtype = dtype_from_name(name);
     if (!dtype) {
-      invalid(fmt::format("input '{}': datatype '{}' is not known; there are BOOL, UINT8 to UINT64, "
-                          "INT8 to INT64, FP16, BF16, FP32, FP64 and BYTES",
-                          entry.name, name));
+      invalid(
+          fmt::format("input '{}': datatype '{}' is not known; there are BOOL, UINT8 to UINT64, "
+                      "INT8 to INT64, FP16, BF16, FP32, FP64 and BYTES",
+                      entry.name, name));
     }
     return *dtype;
   }
@@ -128,9 +131,10 @@ class InferParser {
       if (key == "binary_data_size") {
         entry.binary_size = take_uint(field.value(), "'binary_data_size'");
       } else if (key.starts_with("shared_memory_")) {
-        invalid(fmt::format("input '{}' is in shared memory, which this server does not map; send it "
-                            "in the body",
-                            entry.name));
+        invalid(
+            fmt::format("input '{}' is in shared memory, which this server does not map; send it "
+                        "in the body",
+                        entry.name));
       }
     }
   }
@@ -157,8 +161,8 @@ class InferParser {
     }
     if (!entry.data_for_later.empty()) {
       JsonText later(entry.data_for_later, json_->spare_behind(entry.data_for_later));
-      entry.tensor =
-          read_tensor(later.array(), *entry.dtype, *entry.shape, entry.name, json_size_, allocator_);
+      entry.tensor = read_tensor(later.array(), *entry.dtype, *entry.shape, entry.name, json_size_,
+                                 allocator_);
       later.finish();
     }
     if (entry.binary_size) {
@@ -255,8 +259,9 @@ class InferParser {
         const std::uint64_t classes = take_uint(field.value(), "'classification'");
         wish.classes = static_cast<std::uint32_t>(std::min<std::uint64_t>(classes, 1u << 30));
       } else if (key.starts_with("shared_memory_")) {
-        invalid("an output is wanted in shared memory, which this server does not map; leave that "
-                "parameter out to get the output in the body");
+        invalid(
+            "an output is wanted in shared memory, which this server does not map; leave that "
+            "parameter out to get the output in the body");
       }
     }
   }
@@ -286,14 +291,17 @@ class InferParser {
 
   static model::Parameter read_parameter(std::string_view key, ondemand::value value) {
     switch (take(value.type())) {
-      case ondemand::json_type::boolean: return take_bool(value, key);
-      case ondemand::json_type::string: return std::string(take_string(value, key));
+      case ondemand::json_type::boolean:
+        return take_bool(value, key);
+      case ondemand::json_type::string:
+        return std::string(take_string(value, key));
       case ondemand::json_type::number: {
         std::int64_t whole = 0;
         if (value.get_int64().get(whole) == simdjson::SUCCESS) return whole;
         return take(value.get_double());
       }
-      default: break;
+      default:
+        break;
     }
     invalid(fmt::format("parameter '{}' must be a boolean, a number or a string", key));
   }

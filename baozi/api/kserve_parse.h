@@ -1,5 +1,6 @@
-// KServe v2 (Open Inference Protocol) inference requests: bytes in, values out. Source: the protocol's "Inference" and
-// "Binary tensor data", "Classification", "Schedule policy" extensions as Triton documents them.
+// KServe v2 (Open Inference Protocol) inference requests: bytes in, values out. Source: the
+// protocol's "Inference" and "Binary tensor data", "Classification", "Schedule policy" extensions
+// as Triton documents them.
 //
 // Thread safety: free functions.
 //
@@ -28,7 +29,8 @@ struct OutputWish {
 
 struct OutputWishes {
   bool binary_by_default = false;
-  std::vector<OutputWish> outputs;  // in the order of InferRequest::outputs; those beyond its end have no wish
+  std::vector<OutputWish>
+      outputs;  // in the order of InferRequest::outputs; those beyond its end have no wish
 
   bool binary(std::size_t index) const noexcept {
     return index < outputs.size() ? outputs[index].binary.value_or(binary_by_default)
@@ -42,22 +44,23 @@ struct OutputWishes {
 struct KserveInfer {
   model::InferRequest request;  // model and version are left to the caller: they stand in the path
   OutputWishes wishes;
-  Duration timeout{};           // zero: none
-  bool timeline = false;        // the response is to tell its stages
+  Duration timeout{};     // zero: none
+  bool timeline = false;  // the response is to tell its stages
 };
 
 inline constexpr std::size_t kInputsMax = 1024;
 
-// `json_size`: the header Inference-Header-Content-Length; without it the whole body is JSON. `spare`: readable bytes
-// behind the body; from 64 on nothing is copied before it is parsed. Binary inputs share the body's memory where they
-// are aligned for their type; other inputs get theirs from `allocator`.
-// Errors: kInvalidArgument that names the field and what is wrong with it.
+// `json_size`: the header Inference-Header-Content-Length; without it the whole body is JSON.
+// `spare`: readable bytes behind the body; from 64 on nothing is copied before it is parsed. Binary
+// inputs share the body's memory where they are aligned for their type; other inputs get theirs
+// from `allocator`. Errors: kInvalidArgument that names the field and what is wrong with it.
 KserveInfer parse_kserve_infer(const Bytes& body, std::optional<std::size_t> json_size,
                                std::size_t spare, Allocator& allocator = heap_allocator());
 
-// A request without JSON (Inference-Header-Content-Length: 0): the body is the only input's content. For BYTES it is one
-// element; for other types the signature's free dimension follows from the size. Outputs are binary by default.
-// Errors: kInvalidArgument when the model has several inputs or the size does not fit.
+// A request without JSON (Inference-Header-Content-Length: 0): the body is the only input's
+// content. For BYTES it is one element; for other types the signature's free dimension follows from
+// the size. Outputs are binary by default. Errors: kInvalidArgument when the model has several
+// inputs or the size does not fit.
 KserveInfer raw_kserve_infer(const Bytes& body, const engine::Signature& signature,
                              Allocator& allocator = heap_allocator());
 

@@ -122,17 +122,25 @@ TEST(KserveParse, ReadsTheLimitsOfEveryType) {
 TEST(KserveParse, RefusesNumbersOutOfTheTypesRange) {
   EXPECT_EQ(refusal("UINT8", "[2]", "[1,300]"),
             "input 'x': element 1 is 300, UINT8 takes whole numbers from 0 to 255");
-  EXPECT_EQ(refusal("INT32", "[1]", "[1.5]"),
-            "input 'x': element 0 is 1.5, INT32 takes whole numbers from -2147483648 to 2147483647");
+  EXPECT_EQ(
+      refusal("INT32", "[1]", "[1.5]"),
+      "input 'x': element 0 is 1.5, INT32 takes whole numbers from -2147483648 to 2147483647");
   for (const auto& [type, data] : std::vector<std::pair<const char*, const char*>>{
-           {"UINT8", "[-1]"}, {"UINT16", "[65536]"}, {"UINT32", "[-1]"}, {"UINT32", "[4294967296]"},
-           {"UINT64", "[-1]"}, {"UINT64", "[18446744073709551616]"}, {"INT8", "[128]"},
-           {"INT16", "[-32769]"}, {"INT32", "[2147483648]"}, {"INT64", "[9223372036854775808]"},
-           {"FP16", "[65520]"}, {"FP16", "[-1e9]"}, {"BF16", "[3.4e38]"}, {"FP32", "[1e39]"},
-           {"FP64", "[1e400]"}, {"BOOL", "[2]"}, {"BOOL", "[\"true\"]"}, {"FP32", "[\"1\"]"},
-           {"FP32", "[null]"}, {"FP32", "[NaN]"}, {"FP32", "[Infinity]"}, {"FP32", "[-Infinity]"},
-           {"FP64", "[nan]"}, {"INT32", "[true]"}, {"INT32", "[{}]"}, {"INT32", "[01]"},
-           {"FP32", "[1.]"}, {"FP32", "[.5]"}, {"BYTES", "[1]"}, {"INT8", "[\"1\"]"}}) {
+           {"UINT8", "[-1]"},         {"UINT16", "[65536]"},
+           {"UINT32", "[-1]"},        {"UINT32", "[4294967296]"},
+           {"UINT64", "[-1]"},        {"UINT64", "[18446744073709551616]"},
+           {"INT8", "[128]"},         {"INT16", "[-32769]"},
+           {"INT32", "[2147483648]"}, {"INT64", "[9223372036854775808]"},
+           {"FP16", "[65520]"},       {"FP16", "[-1e9]"},
+           {"BF16", "[3.4e38]"},      {"FP32", "[1e39]"},
+           {"FP64", "[1e400]"},       {"BOOL", "[2]"},
+           {"BOOL", "[\"true\"]"},    {"FP32", "[\"1\"]"},
+           {"FP32", "[null]"},        {"FP32", "[NaN]"},
+           {"FP32", "[Infinity]"},    {"FP32", "[-Infinity]"},
+           {"FP64", "[nan]"},         {"INT32", "[true]"},
+           {"INT32", "[{}]"},         {"INT32", "[01]"},
+           {"FP32", "[1.]"},          {"FP32", "[.5]"},
+           {"BYTES", "[1]"},          {"INT8", "[\"1\"]"}}) {
     EXPECT_THAT(refusal(type, "[1]", data), HasSubstr("'x'")) << type << data;
   }
 }
@@ -142,10 +150,12 @@ TEST(KserveParse, NamesBothCountsWhenTheyDiffer) {
             "input 'x' has 3 elements in 'data', its shape [2,2] needs 4");
   EXPECT_EQ(refusal("FP32", "[1]", "[1,2,3]"),
             "input 'x' has 3 elements in 'data', its shape [1] needs 1");
-  EXPECT_EQ(refusal("FP32", "[2,2]", "[[1],[2,3,4]]"),
-            "input 'x': a list at nesting level 2 of 'data' has 1 elements, the shape [2,2] needs 2");
-  EXPECT_EQ(refusal("FP32", "[2,2]", "[[1,2]]"),
-            "input 'x': a list at nesting level 1 of 'data' has 1 elements, the shape [2,2] needs 2");
+  EXPECT_EQ(
+      refusal("FP32", "[2,2]", "[[1],[2,3,4]]"),
+      "input 'x': a list at nesting level 2 of 'data' has 1 elements, the shape [2,2] needs 2");
+  EXPECT_EQ(
+      refusal("FP32", "[2,2]", "[[1,2]]"),
+      "input 'x': a list at nesting level 1 of 'data' has 1 elements, the shape [2,2] needs 2");
   EXPECT_EQ(refusal("FP32", "[2]", "[[1,2]]"),
             "input 'x': element 0 is a list, FP32 takes finite numbers up to 3.4e38");
   EXPECT_EQ(refusal("BYTES", "[3]", R"(["a"])"),
@@ -172,15 +182,30 @@ TEST(KserveParse, RefusesBadShapes) {
 
 TEST(KserveParse, RefusesWhatIsNoRequest) {
   for (const char* text :
-       {"", "null", "[]", "17", "\"x\"", "{", "{}", R"({"inputs":{}})", R"({"inputs":[1]})",
-        R"({"inputs":[{}]})", R"({"inputs":[{"name":"x"}]})", R"({"inputs":[]} trailing)",
-        R"({"inputs":[]}{})", R"({"inputs":[}])", R"({"id":7,"inputs":[]})",
+       {"",
+        "null",
+        "[]",
+        "17",
+        "\"x\"",
+        "{",
+        "{}",
+        R"({"inputs":{}})",
+        R"({"inputs":[1]})",
+        R"({"inputs":[{}]})",
+        R"({"inputs":[{"name":"x"}]})",
+        R"({"inputs":[]} trailing)",
+        R"({"inputs":[]}{})",
+        R"({"inputs":[}])",
+        R"({"id":7,"inputs":[]})",
         R"({"inputs":[{"name":"x","shape":[1],"datatype":"FP32"}]})",
         R"({"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1],"data":[1]}]})",
         R"({"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":{"a":1}}]})",
-        R"({"inputs":[],"parameters":{"a":[1]}})", R"({"inputs":[],"parameters":{"timeout":-1}})",
-        R"({"inputs":[],"outputs":[{"name":"y"},{"name":"y"}]})", "{\"id\":\"\xff\",\"inputs\":[]}",
-        R"({"inputs":[],"outputs":[{}]})", R"({"id":"\ud800","inputs":[]})"}) {
+        R"({"inputs":[],"parameters":{"a":[1]}})",
+        R"({"inputs":[],"parameters":{"timeout":-1}})",
+        R"({"inputs":[],"outputs":[{"name":"y"},{"name":"y"}]})",
+        "{\"id\":\"\xff\",\"inputs\":[]}",
+        R"({"inputs":[],"outputs":[{}]})",
+        R"({"id":"\ud800","inputs":[]})"}) {
     EXPECT_FALSE(message_of([&] { parse(text); }).empty()) << text;
   }
   EXPECT_EQ(message_of([] {

@@ -14,8 +14,10 @@ Shape shape_for(const engine::TensorSpec& spec, std::int64_t elements) {
   std::int64_t known = 1;
   bool has_free = false;
   for (const std::int64_t dim : spec.shape) {
-    if (dim < 0) has_free = true;
-    else known *= dim;
+    if (dim < 0)
+      has_free = true;
+    else
+      known *= dim;
   }
   Shape shape;
   bool first = true;
@@ -37,12 +39,14 @@ Shape shape_for(const engine::TensorSpec& spec, std::int64_t elements) {
 
 }  // namespace
 
-KserveInfer raw_kserve_infer(const Bytes& body, const engine::Signature& signature, Allocator& allocator) {
+KserveInfer raw_kserve_infer(const Bytes& body, const engine::Signature& signature,
+                             Allocator& allocator) {
   if (signature.inputs.size() != 1) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("a body without JSON is for models with one input, this one has {}; say in "
-                            "JSON which is which",
-                            signature.inputs.size()));
+    throw Error(
+        Code::kInvalidArgument,
+        fmt::format("a body without JSON is for models with one input, this one has {}; say in "
+                    "JSON which is which",
+                    signature.inputs.size()));
   }
   const engine::TensorSpec& spec = signature.inputs.front();
   KserveInfer call;
@@ -54,8 +58,9 @@ KserveInfer raw_kserve_infer(const Bytes& body, const engine::Signature& signatu
   }
   const std::size_t width = dtype_size(spec.dtype);
   if (body.size() % width != 0) {
-    throw Error(Code::kInvalidArgument, fmt::format("the body has {} bytes, no multiple of the {} of {}",
-                                                    body.size(), width, dtype_name(spec.dtype)));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("the body has {} bytes, no multiple of the {} of {}", body.size(),
+                            width, dtype_name(spec.dtype)));
   }
   const Shape shape = shape_for(spec, static_cast<std::int64_t>(body.size() / width));
   Bytes data = body;

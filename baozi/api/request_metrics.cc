@@ -17,17 +17,18 @@ double seconds(Duration span) { return std::chrono::duration<double>(span).count
 ModelMetrics::ModelMetrics(std::string model, std::string protocol)
     : model_(std::move(model)),
       protocol_(std::move(protocol)),
-      seconds_(metrics::histogram("baozi_request_seconds", "Time from a request's arrival to its answer",
-                                  metrics::latency_bounds(),
-                                  {{"model", model_}, {"protocol", protocol_}})) {}
+      seconds_(metrics::histogram(
+          "baozi_request_seconds", "Time from a request's arrival to its answer",
+          metrics::latency_bounds(), {{"model", model_}, {"protocol", protocol_}})) {}
 
 void ModelMetrics::answered(Code code, Duration span) {
   seconds_.Observe(seconds(span));
   std::atomic<prometheus::Counter*>& slot = counters_[static_cast<std::size_t>(code)];
   prometheus::Counter* counter = slot.load(std::memory_order_acquire);
   if (counter == nullptr) {  // two threads get the same counter from the registry
-    counter = &metrics::counter("baozi_requests_total", "Requests answered, by gRPC's name of the outcome",
-                                {{"model", model_}, {"protocol", protocol_}, {"code", std::string(code_name(code))}});
+    counter = &metrics::counter(
+        "baozi_requests_total", "Requests answered, by gRPC's name of the outcome",
+        {{"model", model_}, {"protocol", protocol_}, {"code", std::string(code_name(code))}});
     slot.store(counter, std::memory_order_release);
   }
   counter->Increment();
@@ -46,8 +47,8 @@ prometheus::Histogram& ModelMetrics::stage_histogram(const char* stage) {
     if (at != stages_.end()) return *at->second;
   }
   prometheus::Histogram& made =
-      metrics::histogram("baozi_stage_seconds", "Time a request spent in a stage", metrics::latency_bounds(),
-                         {{"model", model_}, {"stage", stage}});
+      metrics::histogram("baozi_stage_seconds", "Time a request spent in a stage",
+                         metrics::latency_bounds(), {{"model", model_}, {"stage", stage}});
   const std::unique_lock lock(mutex_);
   stages_.emplace(stage, &made);
   return made;

@@ -41,14 +41,16 @@ class ModelMetrics {
   prometheus::Histogram& seconds_;
   std::array<std::atomic<prometheus::Counter*>, 17> counters_{};  // by Code, made on first use
   std::shared_mutex mutex_;
-  std::map<const char*, prometheus::Histogram*> stages_;  // guarded by mutex_; names have static storage
+  std::map<const char*, prometheus::Histogram*>
+      stages_;  // guarded by mutex_; names have static storage
 };
 
 class RequestMetrics {
  public:
   explicit RequestMetrics(std::string protocol);
 
-  // `model` must be one that exists: names that callers make up would fill the memory. "" stands for those.
+  // `model` must be one that exists: names that callers make up would fill the memory. "" stands
+  // for those.
   ModelMetrics& of(std::string_view model);
 
  private:

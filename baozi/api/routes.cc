@@ -15,7 +15,8 @@ struct Segments {
   std::size_t count = 0;
 };
 
-// The parts between slashes, without an empty last one; more than kSegmentsMax are as good as that many: no route.
+// The parts between slashes, without an empty last one; more than kSegmentsMax are as good as that
+// many: no route.
 Segments split(std::string_view path) {
   Segments parts;
   if (path.starts_with('/')) path.remove_prefix(1);
@@ -154,8 +155,10 @@ bool wants_post(Verb verb) {
     case Verb::kRepositoryUnload:
     case Verb::kTfPredict:
     case Verb::kTfClassify:
-    case Verb::kTfRegress: return true;
-    default: return false;
+    case Verb::kTfRegress:
+      return true;
+    default:
+      return false;
   }
 }
 

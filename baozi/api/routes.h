@@ -49,8 +49,8 @@ struct Route {
   std::string_view allow;    // for kMethodNotAllowed: the Allow header's value
 };
 
-// Allocates only for paths with percent signs; then the views point into `decoded`, else into `path`.
-// Errors: kInvalidArgument for a percent sign without two hexadecimal digits.
+// Allocates only for paths with percent signs; then the views point into `decoded`, else into
+// `path`. Errors: kInvalidArgument for a percent sign without two hexadecimal digits.
 Route find_route(net::HttpMethod method, std::string_view path, std::string& decoded);
 
 // "GET /v2/health/live, …": what there is, for the answer to a path that is not.

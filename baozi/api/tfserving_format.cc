@@ -45,26 +45,42 @@ using ElementWriter = std::function<void(std::string&, std::size_t)>;
 
 template <class T>
 ElementWriter writer_of(const Tensor& tensor) {
-  return [values = tensor.values<T>()](std::string& out, std::size_t i) { append_value(out, values[i]); };
+  return [values = tensor.values<T>()](std::string& out, std::size_t i) {
+    append_value(out, values[i]);
+  };
 }
 
 ElementWriter element_writer(const NamedTensor& output) {
   const Tensor& tensor = output.tensor;
   switch (tensor.dtype()) {
-    case DType::kBool: return writer_of<bool>(tensor);
-    case DType::kUint8: return writer_of<std::uint8_t>(tensor);
-    case DType::kUint16: return writer_of<std::uint16_t>(tensor);
-    case DType::kUint32: return writer_of<std::uint32_t>(tensor);
-    case DType::kUint64: return writer_of<std::uint64_t>(tensor);
-    case DType::kInt8: return writer_of<std::int8_t>(tensor);
-    case DType::kInt16: return writer_of<std::int16_t>(tensor);
-    case DType::kInt32: return writer_of<std::int32_t>(tensor);
-    case DType::kInt64: return writer_of<std::int64_t>(tensor);
-    case DType::kFp16: return writer_of<Half>(tensor);
-    case DType::kBf16: return writer_of<BFloat16>(tensor);
-    case DType::kFp32: return writer_of<float>(tensor);
-    case DType::kFp64: return writer_of<double>(tensor);
-    case DType::kBytes: break;
+    case DType::kBool:
+      return writer_of<bool>(tensor);
+    case DType::kUint8:
+      return writer_of<std::uint8_t>(tensor);
+    case DType::kUint16:
+      return writer_of<std::uint16_t>(tensor);
+    case DType::kUint32:
+      return writer_of<std::uint32_t>(tensor);
+    case DType::kUint64:
+      return writer_of<std::uint64_t>(tensor);
+    case DType::kInt8:
+      return writer_of<std::int8_t>(tensor);
+    case DType::kInt16:
+      return writer_of<std::int16_t>(tensor);
+    case DType::kInt32:
+      return writer_of<std::int32_t>(tensor);
+    case DType::kInt64:
+      return writer_of<std::int64_t>(tensor);
+    case DType::kFp16:
+      return writer_of<Half>(tensor);
+    case DType::kBf16:
+      return writer_of<BFloat16>(tensor);
+    case DType::kFp32:
+      return writer_of<float>(tensor);
+    case DType::kFp64:
+      return writer_of<double>(tensor);
+    case DType::kBytes:
+      break;
   }
   // TensorFlow Serving's own rule: outputs called "…_bytes" are binary.
   return [texts = tensor.strings(), as_b64 = output.name.ends_with("_bytes")](
@@ -132,34 +148,53 @@ const NamedTensor* labels_like(const model::InferResponse& response, const Shape
 
 std::string_view tf_state(model::State state) {
   switch (state) {
-    case model::State::kAbsent: return "START";
+    case model::State::kAbsent:
+      return "START";
     case model::State::kOpening:
     case model::State::kLoading:
-    case model::State::kWarming: return "LOADING";
-    case model::State::kReady: return "AVAILABLE";
-    case model::State::kDraining: return "UNLOADING";
+    case model::State::kWarming:
+      return "LOADING";
+    case model::State::kReady:
+      return "AVAILABLE";
+    case model::State::kDraining:
+      return "UNLOADING";
     case model::State::kUnloaded:
-    case model::State::kFailed: break;
+    case model::State::kFailed:
+      break;
   }
   return "END";
 }
 
 std::string_view tf_type(DType dtype) {
   switch (dtype) {
-    case DType::kBool: return "DT_BOOL";
-    case DType::kUint8: return "DT_UINT8";
-    case DType::kUint16: return "DT_UINT16";
-    case DType::kUint32: return "DT_UINT32";
-    case DType::kUint64: return "DT_UINT64";
-    case DType::kInt8: return "DT_INT8";
-    case DType::kInt16: return "DT_INT16";
-    case DType::kInt32: return "DT_INT32";
-    case DType::kInt64: return "DT_INT64";
-    case DType::kFp16: return "DT_HALF";
-    case DType::kBf16: return "DT_BFLOAT16";
-    case DType::kFp32: return "DT_FLOAT";
-    case DType::kFp64: return "DT_DOUBLE";
-    case DType::kBytes: return "DT_STRING";
+    case DType::kBool:
+      return "DT_BOOL";
+    case DType::kUint8:
+      return "DT_UINT8";
+    case DType::kUint16:
+      return "DT_UINT16";
+    case DType::kUint32:
+      return "DT_UINT32";
+    case DType::kUint64:
+      return "DT_UINT64";
+    case DType::kInt8:
+      return "DT_INT8";
+    case DType::kInt16:
+      return "DT_INT16";
+    case DType::kInt32:
+      return "DT_INT32";
+    case DType::kInt64:
+      return "DT_INT64";
+    case DType::kFp16:
+      return "DT_HALF";
+    case DType::kBf16:
+      return "DT_BFLOAT16";
+    case DType::kFp32:
+      return "DT_FLOAT";
+    case DType::kFp64:
+      return "DT_DOUBLE";
+    case DType::kBytes:
+      return "DT_STRING";
   }
   return "DT_INVALID";
 }

@@ -1,4 +1,5 @@
-// TensorFlow Serving's requests: the first byte says which, the rest is the body. What parses is formatted.
+// TensorFlow Serving's requests: the first byte says which, the rest is the body. What parses is
+// formatted.
 #include <cstddef>
 #include <cstdint>
 #include <span>

@@ -42,7 +42,8 @@ class Column {
     }
     if (rank_ != other.rank_ || deepest_ != other.deepest_ || dims_ != other.dims_) ragged();
     if (run_.size() + other.run_.size() > kContextBytesMax) {
-      invalid(fmt::format("'context' repeats input '{}' to more than {} bytes", name(), kContextBytesMax));
+      invalid(fmt::format("'context' repeats input '{}' to more than {} bytes", name(),
+                          kContextBytesMax));
     }
     run_ += other.run_;
     elements_ += other.elements_;
@@ -107,7 +108,8 @@ class Column {
 
   std::string_view bytes_of(ondemand::value value) {
     ondemand::json_type type{};
-    if (value.type().get(type) != simdjson::SUCCESS) throw_bad_element(value, place(), DType::kBytes);
+    if (value.type().get(type) != simdjson::SUCCESS)
+      throw_bad_element(value, place(), DType::kBytes);
     if (type == ondemand::json_type::string) return take_string(value, name());
     if (type != ondemand::json_type::object) throw_bad_element(value, place(), DType::kBytes);
     bool found = false;
@@ -126,9 +128,10 @@ class Column {
   }
 
   [[noreturn]] void ragged() const {
-    invalid(fmt::format("input '{}' has lists of different lengths or depths (seen at element {}); "
-                        "pad the rows to one shape",
-                        name(), elements_));
+    invalid(
+        fmt::format("input '{}' has lists of different lengths or depths (seen at element {}); "
+                    "pad the rows to one shape",
+                    name(), elements_));
   }
 
   ElementPlace place() const { return {"input", name(), elements_}; }
@@ -204,7 +207,8 @@ class PredictParser {
   static void check_signature(ondemand::value value) {
     const std::string_view name = take_string(value, "'signature_name'");
     if (!name.empty() && name != kDefaultSignature) {
-      invalid(fmt::format("signature_name '{}' is not known; there is '{}'", name, kDefaultSignature));
+      invalid(
+          fmt::format("signature_name '{}' is not known; there is '{}'", name, kDefaultSignature));
     }
   }
 
@@ -214,15 +218,16 @@ class PredictParser {
     }
     std::vector<std::string_view> names;
     for (const Column& column : columns_) names.push_back(column.name());
-    invalid(fmt::format("input '{}' is not known; the model takes [{}]", name, fmt::join(names, ", ")));
+    invalid(
+        fmt::format("input '{}' is not known; the model takes [{}]", name, fmt::join(names, ", ")));
   }
 
   Column& only_column(std::string_view where) {
     if (columns_.size() == 1) return columns_.front();
     std::vector<std::string_view> names;
     for (const Column& column : columns_) names.push_back(column.name());
-    invalid(fmt::format("{} must be an object with a value for each of the model's inputs [{}]", where,
-                        fmt::join(names, ", ")));
+    invalid(fmt::format("{} must be an object with a value for each of the model's inputs [{}]",
+                        where, fmt::join(names, ", ")));
   }
 
   static bool is_map(ondemand::value& value) {
@@ -301,7 +306,8 @@ class PredictParser {
       for (auto entry : take_object(take(std::move(item)), "an example")) {
         ondemand::field field = take(std::move(entry));
         Column& target = column(take_key(field));
-        if (target.rows() == rows_) invalid(fmt::format("an example has '{}' twice", target.name()));
+        if (target.rows() == rows_)
+          invalid(fmt::format("an example has '{}' twice", target.name()));
         target.add_row(field.value());
       }
       for (const Column& from_context : shared) {
@@ -335,11 +341,12 @@ class PredictParser {
   std::size_t rows_ = 0;
 };
 
-// An Example's feature is a list or a single value, while the model may want [rows] or [rows,1]: make it fit.
+// An Example's feature is a list or a single value, while the model may want [rows] or [rows,1]:
+// make it fit.
 void fit_features(Tensors& inputs, const engine::Signature& signature) {
   for (NamedTensor& input : inputs) {
-    const Shape& wanted = signature.inputs[static_cast<std::size_t>(
-                                               signature.input_index(input.name))].shape;
+    const Shape& wanted =
+        signature.inputs[static_cast<std::size_t>(signature.input_index(input.name))].shape;
     const Shape have = input.tensor.shape();
     if (have.rank() == 1 && wanted.rank() == 2) {
       input.tensor = input.tensor.reshaped({have[0], 1});
@@ -351,12 +358,14 @@ void fit_features(Tensors& inputs, const engine::Signature& signature) {
 
 }  // namespace
 
-TfPredict parse_tf_predict(const Bytes& body, std::size_t spare, const engine::Signature& signature) {
+TfPredict parse_tf_predict(const Bytes& body, std::size_t spare,
+                           const engine::Signature& signature) {
   JsonText json(body.text(), spare);
   return PredictParser(signature).predict(json);
 }
 
-TfPredict parse_tf_examples(const Bytes& body, std::size_t spare, const engine::Signature& signature) {
+TfPredict parse_tf_examples(const Bytes& body, std::size_t spare,
+                            const engine::Signature& signature) {
   JsonText json(body.text(), spare);
   TfPredict result = PredictParser(signature).examples(json);
   fit_features(result.request.inputs, signature);

@@ -1,5 +1,6 @@
-// TensorFlow Serving's REST requests: bytes in, values out. Source: tensorflow.org/tfx/serving/api_rest.
-// Element types come from the signature, since the JSON does not say them.
+// TensorFlow Serving's REST requests: bytes in, values out. Source:
+// tensorflow.org/tfx/serving/api_rest. Element types come from the signature, since the JSON does
+// not say them.
 //
 // Thread safety: free functions.
 #pragma once
@@ -20,9 +21,12 @@ struct TfPredict {
 };
 
 // The body of :predict. `spare`: readable bytes behind the body. Errors: kInvalidArgument.
-TfPredict parse_tf_predict(const Bytes& body, std::size_t spare, const engine::Signature& signature);
+TfPredict parse_tf_predict(const Bytes& body, std::size_t spare,
+                           const engine::Signature& signature);
 
-// The body of :classify and :regress: "examples", with what they share in "context". Errors: kInvalidArgument.
-TfPredict parse_tf_examples(const Bytes& body, std::size_t spare, const engine::Signature& signature);
+// The body of :classify and :regress: "examples", with what they share in "context". Errors:
+// kInvalidArgument.
+TfPredict parse_tf_examples(const Bytes& body, std::size_t spare,
+                            const engine::Signature& signature);
 
 }  // namespace baozi::api

@@ -1,8 +1,9 @@
-// Bytes: a shared reference to a run of memory, whoever owns it: a heap block, a pool block, a socket's body, a mapped
-// file. Copying shares, nothing is copied. Allocator: where tensors get their memory from.
+// Bytes: a shared reference to a run of memory, whoever owns it: a heap block, a pool block, a
+// socket's body, a mapped file. Copying shares, nothing is copied. Allocator: where tensors get
+// their memory from.
 //
-// Thread safety: the reference count is atomic. The memory itself is written only while one holder knows of it; after
-// that it is read-only by convention.
+// Thread safety: the reference count is atomic. The memory itself is written only while one holder
+// knows of it; after that it is read-only by convention.
 #pragma once
 
 #include <atomic>
@@ -43,7 +44,8 @@ class BytesOwner {
 class Bytes {
  public:
   Bytes() = default;
-  // Adopts one reference of `owner`. A null owner means that the memory outlives every holder (static data).
+  // Adopts one reference of `owner`. A null owner means that the memory outlives every holder
+  // (static data).
   Bytes(std::byte* data, std::size_t size, BytesOwner* owner) noexcept
       : data_(data), size_(size), owner_(owner) {}
   Bytes(const Bytes& other) noexcept
@@ -77,9 +79,7 @@ class Bytes {
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
   std::span<const std::byte> span() const noexcept { return {data_, size_}; }
-  std::string_view text() const noexcept {
-    return {reinterpret_cast<const char*>(data_), size_};
-  }
+  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
 
   // A part of this memory, sharing the owner. Precondition: offset + size <= this->size().
   Bytes slice(std::size_t offset, std::size_t size) const noexcept;
@@ -94,7 +94,8 @@ class Bytes {
 class Allocator {
  public:
   virtual ~Allocator() = default;
-  // At least `size` bytes, 64-byte aligned, not initialised. Throws Error kResourceExhausted when a budget is spent.
+  // At least `size` bytes, 64-byte aligned, not initialised. Throws Error kResourceExhausted when a
+  // budget is spent.
   virtual Bytes allocate(std::size_t size) = 0;
 };
 

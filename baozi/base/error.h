@@ -1,8 +1,9 @@
-// Error: the one exception type of baozi, with a gRPC status code and the async stack it passed through.
+// Error: the one exception type of baozi, with a gRPC status code and the async stack it passed
+// through.
 //
 // Thread safety: an Error is a value; the object in flight is touched only by the task it unwinds.
 //
-//   throw Error(Code::kNotFound, "model 'x' is not known; GET /v2/repository/index lists the models");
+//   throw Error(Code::kNotFound, "model 'x' is not known; there are: minilm, ocr_det");
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,8 @@ enum class Code : std::uint8_t {
 // "INVALID_ARGUMENT" and so on.
 std::string_view code_name(Code code) noexcept;
 
-// The HTTP status that stands for `code` (grpc-gateway's table; kResourceExhausted is 429, kCancelled 499).
+// The HTTP status that stands for `code` (grpc-gateway's table; kResourceExhausted is 429,
+// kCancelled 499).
 int http_status(Code code) noexcept;
 
 class Error : public std::exception {

@@ -23,8 +23,9 @@ TEST(Error, DescribesWhereItWasThrownAndTheAwaits) {
 }
 
 TEST(Error, CallersMistakesAreNever500) {
-  for (const Code code : {Code::kInvalidArgument, Code::kNotFound, Code::kOutOfRange, Code::kFailedPrecondition,
-                          Code::kResourceExhausted, Code::kPermissionDenied, Code::kUnauthenticated}) {
+  for (const Code code :
+       {Code::kInvalidArgument, Code::kNotFound, Code::kOutOfRange, Code::kFailedPrecondition,
+        Code::kResourceExhausted, Code::kPermissionDenied, Code::kUnauthenticated}) {
     EXPECT_GE(http_status(code), 400) << code_name(code);
     EXPECT_LT(http_status(code), 500) << code_name(code);
   }

@@ -13,7 +13,8 @@ namespace baozi {
 spdlog::logger& log() noexcept {
   // Leaked on purpose: threads may log while static objects are being destroyed.
   static auto* logger = [] {
-    auto* made = new spdlog::logger("baozi", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    auto* made =
+        new spdlog::logger("baozi", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     made->set_pattern("%H:%M:%S.%e %^%-7l%$ %v");
     made->flush_on(spdlog::level::info);
     return made;
@@ -24,8 +25,9 @@ spdlog::logger& log() noexcept {
 void set_log_level(std::string_view level) {
   const spdlog::level::level_enum parsed = spdlog::level::from_str(std::string(level));
   if (parsed == spdlog::level::off && level != "off") {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("log level '{}' is not one of trace, debug, info, warning, error, off", level));
+    throw Error(
+        Code::kInvalidArgument,
+        fmt::format("log level '{}' is not one of trace, debug, info, warning, error, off", level));
   }
   log().set_level(parsed);
 }

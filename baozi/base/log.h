@@ -11,7 +11,8 @@ namespace baozi {
 
 spdlog::logger& log() noexcept;
 
-// "trace", "debug", "info", "warning", "error" or "off"; throws Error kInvalidArgument for anything else.
+// "trace", "debug", "info", "warning", "error" or "off"; throws Error kInvalidArgument for anything
+// else.
 void set_log_level(std::string_view level);
 
 }  // namespace baozi

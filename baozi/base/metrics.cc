@@ -16,7 +16,8 @@ prometheus::Registry& registry() {
 
 }  // namespace
 
-prometheus::Counter& counter(const std::string& name, const std::string& help, const Labels& labels) {
+prometheus::Counter& counter(const std::string& name, const std::string& help,
+                             const Labels& labels) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry()).Add(labels);
 }
 
@@ -26,13 +27,17 @@ prometheus::Gauge& gauge(const std::string& name, const std::string& help, const
 
 prometheus::Histogram& histogram(const std::string& name, const std::string& help,
                                  const std::vector<double>& bounds, const Labels& labels) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry()).Add(
-      labels, prometheus::Histogram::BucketBoundaries(bounds));
+  return prometheus::BuildHistogram()
+      .Name(name)
+      .Help(help)
+      .Register(registry())
+      .Add(labels, prometheus::Histogram::BucketBoundaries(bounds));
 }
 
 const std::vector<double>& latency_bounds() {
-  static const std::vector<double> bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                          0.05,   0.1,     0.25,   0.5,   1.0,    2.5,   5.0,  10.0};
+  static const std::vector<double> bounds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
+                                          0.01,   0.025,   0.05,   0.1,   0.25,   0.5,
+                                          1.0,    2.5,     5.0,    10.0};
   return bounds;
 }
 

@@ -1,11 +1,13 @@
-// Metrics: counters, gauges and histograms of the process, kept by prometheus-cpp in one registry and printed on /metrics.
+// Metrics: counters, gauges and histograms of the process, kept by prometheus-cpp in one registry
+// and printed on /metrics.
 //
-// Look a metric up once (it takes a lock) and keep the reference: it stays valid for the life of the program. The names
-// carry their unit (`_seconds`, `_bytes`, `_total`), as Prometheus asks.
+// Look a metric up once (it takes a lock) and keep the reference: it stays valid for the life of
+// the program. The names carry their unit (`_seconds`, `_bytes`, `_total`), as Prometheus asks.
 //
 // Thread safety: all functions and the metrics themselves.
 //
-//   static prometheus::Counter& requests = metrics::counter("baozi_requests_total", "Requests answered", {{"model", m}});
+//   static prometheus::Counter& requests =
+//       metrics::counter("baozi_requests_total", "Requests answered", {{"model", m}});
 //   requests.Increment();      // needs <prometheus/counter.h>
 #pragma once
 
@@ -23,8 +25,10 @@ namespace baozi::metrics {
 
 using Labels = std::map<std::string, std::string>;
 
-prometheus::Counter& counter(const std::string& name, const std::string& help, const Labels& labels = {});
-prometheus::Gauge& gauge(const std::string& name, const std::string& help, const Labels& labels = {});
+prometheus::Counter& counter(const std::string& name, const std::string& help,
+                             const Labels& labels = {});
+prometheus::Gauge& gauge(const std::string& name, const std::string& help,
+                         const Labels& labels = {});
 // `bounds` are upper bounds in ascending order; the same for every label set of one name.
 prometheus::Histogram& histogram(const std::string& name, const std::string& help,
                                  const std::vector<double>& bounds, const Labels& labels = {});

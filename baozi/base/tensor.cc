@@ -19,9 +19,20 @@ struct DTypeRow {
   std::size_t size;
 };
 // In the order of DType.
-constexpr std::array<DTypeRow, 14> kDTypes{{{"BOOL", 1}, {"UINT8", 1}, {"UINT16", 2}, {"UINT32", 4}, {"UINT64", 8},
-                                            {"INT8", 1}, {"INT16", 2}, {"INT32", 4}, {"INT64", 8}, {"FP16", 2},
-                                            {"BF16", 2}, {"FP32", 4}, {"FP64", 8}, {"BYTES", 0}}};
+constexpr std::array<DTypeRow, 14> kDTypes{{{"BOOL", 1},
+                                            {"UINT8", 1},
+                                            {"UINT16", 2},
+                                            {"UINT32", 4},
+                                            {"UINT64", 8},
+                                            {"INT8", 1},
+                                            {"INT16", 2},
+                                            {"INT32", 4},
+                                            {"INT64", 8},
+                                            {"FP16", 2},
+                                            {"BF16", 2},
+                                            {"FP32", 4},
+                                            {"FP64", 8},
+                                            {"BYTES", 0}}};
 
 std::uint32_t read_length(const std::byte* at) noexcept {
   std::uint32_t length;
@@ -42,14 +53,17 @@ std::optional<DType> dtype_from_name(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-std::size_t dtype_size(DType dtype) noexcept { return kDTypes[static_cast<std::size_t>(dtype)].size; }
+std::size_t dtype_size(DType dtype) noexcept {
+  return kDTypes[static_cast<std::size_t>(dtype)].size;
+}
 
 float to_float(Half value) noexcept {
   const std::uint32_t sign = (value.bits & 0x8000u) << 16;
   const std::uint32_t exponent = (value.bits >> 10) & 0x1fu;
   std::uint32_t mantissa = value.bits & 0x3ffu;
   if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  if (exponent != 0)
+    return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
   const float subnormal = static_cast<float>(mantissa) * 0x1p-24f;
   return sign != 0 ? -subnormal : subnormal;
 }
@@ -62,11 +76,14 @@ Half to_half(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};   // NaN stays NaN
-  if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};  // rounds to infinity
+  if (magnitude > 0x7f800000u)
+    return {static_cast<std::uint16_t>(sign | 0x7e00u)};  // NaN stays NaN
+  if (magnitude >= 0x477ff000u)
+    return {static_cast<std::uint16_t>(sign | 0x7c00u)};  // rounds to infinity
   if (magnitude < 0x38800000u) {  // subnormal half: let float addition do the rounding
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
+    return {
+        static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};
   }
   const std::uint32_t odd = (magnitude >> 13) & 1u;
   return {static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13))};
@@ -156,9 +173,8 @@ Tensor Tensor::of_strings(Shape shape, std::span<const std::string_view> element
 
 Tensor Tensor::reshaped(Shape shape) const {
   if (shape.elements() != elements()) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("a tensor of shape {} cannot become {}", to_string(shape_),
-                            to_string(shape)));
+    throw Error(Code::kInvalidArgument, fmt::format("a tensor of shape {} cannot become {}",
+                                                    to_string(shape_), to_string(shape)));
   }
   Tensor other = *this;
   other.shape_ = shape;
@@ -173,7 +189,8 @@ Tensor Tensor::rows(std::int64_t first, std::int64_t count) const {
   part.dtype_ = dtype_;
   part.shape_ = shape_;
   part.shape_[0] = count;
-  part.data_ = data_.slice(static_cast<std::size_t>(first) * row, static_cast<std::size_t>(count) * row);
+  part.data_ =
+      data_.slice(static_cast<std::size_t>(first) * row, static_cast<std::size_t>(count) * row);
   return part;
 }
 

@@ -1,12 +1,16 @@
-// Tensor: element type, shape and bytes, row-major. The currency between protocols, pipelines and engines.
+// Tensor: element type, shape and bytes, row-major. The currency between protocols, pipelines and
+// engines.
 //
-// BYTES tensors hold, one after the other, a 4-byte little-endian length and that many bytes for each element: the form of
-// KServe's binary extension (Open Inference Protocol v2), so that no conversion happens between socket and pipeline.
+// BYTES tensors hold, one after the other, a 4-byte little-endian length and that many bytes for
+// each element: the form of KServe's binary extension (Open Inference Protocol v2), so that no
+// conversion happens between socket and pipeline.
 //
 // Thread safety: values; see Bytes for the memory.
 //
-//   Tensor t = Tensor::of<float>({2, 3}, values);        std::span<const float> v = t.values<float>();
-//   Tensor s = Tensor::of_strings({1}, {"hello"});       std::string_view first = t.strings().front();
+//   Tensor t = Tensor::of<float>({2, 3}, values);
+//   std::span<const float> v = t.values<float>();
+//   Tensor s = Tensor::of_strings({1}, {"hello"});
+//   std::string_view first = t.strings().front();
 #pragma once
 
 #include <array>
@@ -25,8 +29,20 @@
 namespace baozi {
 
 enum class DType : std::uint8_t {
-  kBool, kUint8, kUint16, kUint32, kUint64, kInt8, kInt16, kInt32, kInt64,
-  kFp16, kBf16, kFp32, kFp64, kBytes,
+  kBool,
+  kUint8,
+  kUint16,
+  kUint32,
+  kUint64,
+  kInt8,
+  kInt16,
+  kInt32,
+  kInt64,
+  kFp16,
+  kBf16,
+  kFp32,
+  kFp64,
+  kBytes,
 };
 
 // KServe's names: "FP32", "BYTES", …
@@ -36,8 +52,12 @@ std::optional<DType> dtype_from_name(std::string_view name) noexcept;
 std::size_t dtype_size(DType dtype) noexcept;
 
 // FP16 and BF16 values travel as their bits in these.
-struct Half { std::uint16_t bits; };
-struct BFloat16 { std::uint16_t bits; };
+struct Half {
+  std::uint16_t bits;
+};
+struct BFloat16 {
+  std::uint16_t bits;
+};
 float to_float(Half value) noexcept;
 float to_float(BFloat16 value) noexcept;
 Half to_half(float value) noexcept;          // round to nearest even
@@ -46,18 +66,30 @@ BFloat16 to_bfloat16(float value) noexcept;  // round to nearest even
 template <class T>
 constexpr DType dtype_of() {
   using U = std::remove_cv_t<T>;
-  if constexpr (std::is_same_v<U, bool>) return DType::kBool;
-  else if constexpr (std::is_same_v<U, std::uint8_t>) return DType::kUint8;
-  else if constexpr (std::is_same_v<U, std::uint16_t>) return DType::kUint16;
-  else if constexpr (std::is_same_v<U, std::uint32_t>) return DType::kUint32;
-  else if constexpr (std::is_same_v<U, std::uint64_t>) return DType::kUint64;
-  else if constexpr (std::is_same_v<U, std::int8_t>) return DType::kInt8;
-  else if constexpr (std::is_same_v<U, std::int16_t>) return DType::kInt16;
-  else if constexpr (std::is_same_v<U, std::int32_t>) return DType::kInt32;
-  else if constexpr (std::is_same_v<U, std::int64_t>) return DType::kInt64;
-  else if constexpr (std::is_same_v<U, Half>) return DType::kFp16;
-  else if constexpr (std::is_same_v<U, BFloat16>) return DType::kBf16;
-  else if constexpr (std::is_same_v<U, float>) return DType::kFp32;
+  if constexpr (std::is_same_v<U, bool>)
+    return DType::kBool;
+  else if constexpr (std::is_same_v<U, std::uint8_t>)
+    return DType::kUint8;
+  else if constexpr (std::is_same_v<U, std::uint16_t>)
+    return DType::kUint16;
+  else if constexpr (std::is_same_v<U, std::uint32_t>)
+    return DType::kUint32;
+  else if constexpr (std::is_same_v<U, std::uint64_t>)
+    return DType::kUint64;
+  else if constexpr (std::is_same_v<U, std::int8_t>)
+    return DType::kInt8;
+  else if constexpr (std::is_same_v<U, std::int16_t>)
+    return DType::kInt16;
+  else if constexpr (std::is_same_v<U, std::int32_t>)
+    return DType::kInt32;
+  else if constexpr (std::is_same_v<U, std::int64_t>)
+    return DType::kInt64;
+  else if constexpr (std::is_same_v<U, Half>)
+    return DType::kFp16;
+  else if constexpr (std::is_same_v<U, BFloat16>)
+    return DType::kBf16;
+  else if constexpr (std::is_same_v<U, float>)
+    return DType::kFp32;
   else {
     static_assert(std::is_same_v<U, double>, "no tensor element type");
     return DType::kFp64;
@@ -84,7 +116,8 @@ class Shape {
   // Throws Error kInvalidArgument above kRankMax dimensions.
   void push_back(std::int64_t dim);
 
-  // The number of elements. Throws Error kInvalidArgument for a negative dimension or when the product exceeds 2^48.
+  // The number of elements. Throws Error kInvalidArgument for a negative dimension or when the
+  // product exceeds 2^48.
   std::int64_t elements() const;
 
   friend bool operator==(const Shape& a, const Shape& b) noexcept;
@@ -123,7 +156,8 @@ class Tensor {
   Bytes& mutable_data() noexcept { return data_; }
   std::int64_t elements() const { return shape_.elements(); }
 
-  // The same bytes under another shape of as many elements; throws Error kInvalidArgument otherwise.
+  // The same bytes under another shape of as many elements; throws Error kInvalidArgument
+  // otherwise.
   Tensor reshaped(Shape shape) const;
   // Rows [first, first + count) of dimension 0, sharing the memory; for fixed-size element types.
   Tensor rows(std::int64_t first, std::int64_t count) const;
@@ -159,7 +193,8 @@ const Tensor* find_tensor(const Tensors& tensors, std::string_view name) noexcep
 // The tensor called `name`; throws Error kInvalidArgument that lists the names there are.
 const Tensor& get_tensor(const Tensors& tensors, std::string_view name);
 
-// Checks that `data` is a well-formed run of exactly `elements` BYTES elements; throws Error kInvalidArgument otherwise.
+// Checks that `data` is a well-formed run of exactly `elements` BYTES elements; throws Error
+// kInvalidArgument otherwise.
 void check_bytes_elements(std::span<const std::byte> data, std::int64_t elements);
 
 }  // namespace baozi

@@ -88,7 +88,7 @@ TEST(Half, RoundsToNearestEvenAndOverflowsToInfinity) {
   EXPECT_EQ(to_half(65504.0f).bits, 0x7bff);
   EXPECT_EQ(to_half(65520.0f).bits, 0x7c00);
   EXPECT_EQ(to_half(65519.0f).bits, 0x7bff);
-  EXPECT_EQ(to_half(1.0f + 0x1p-11f).bits, 0x3c00);       // half way: to even
+  EXPECT_EQ(to_half(1.0f + 0x1p-11f).bits, 0x3c00);  // half way: to even
   EXPECT_EQ(to_half(1.0f + 3 * 0x1p-11f).bits, 0x3c02);
   EXPECT_EQ(to_half(-0.0f).bits, 0x8000);
 }

@@ -4,7 +4,8 @@
 //
 // Thread safety: the counter is atomic.
 //
-//   const std::size_t before = counting_new::count();   …   EXPECT_EQ(counting_new::count() - before, 0u);
+//   const std::size_t before = counting_new::count();   …   EXPECT_EQ(counting_new::count() -
+//       before, 0u);
 #pragma once
 
 #include <atomic>

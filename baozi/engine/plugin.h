@@ -2,7 +2,8 @@
 // first use.
 //
 //   BAOZI_ENGINE_EXPORT std::uint32_t baozi_engine_abi() { return kEngineAbi; }
-//   BAOZI_ENGINE_EXPORT Engine* baozi_engine_create(const EngineHost& host) { return new MyEngine; }
+//   BAOZI_ENGINE_EXPORT Engine* baozi_engine_create(const EngineHost& host) { return new MyEngine;
+//       }
 //
 // A plug-in carries its own copy of baozi's base libraries and exports nothing but these two
 // functions (plugin.map), so it shares no state with the program: its log lines go through the

@@ -26,28 +26,39 @@ std::string list_of(const auto& keys) {
 
 Error not_ready(const VersionStatus& status) {
   const std::string why = status.reason.empty() ? "" : ": " + status.reason;
-  return Error(Code::kUnavailable, fmt::format("model '{}' version {} is not ready ({}){}", status.name, status.version,
-                                               state_name(status.state), why));
+  return Error(Code::kUnavailable,
+               fmt::format("model '{}' version {} is not ready ({}){}", status.name, status.version,
+                           state_name(status.state), why));
 }
 
 }  // namespace
 
 std::string_view state_name(State state) noexcept {
   switch (state) {
-    case State::kAbsent: return "ABSENT";
-    case State::kOpening: return "OPENING";
-    case State::kLoading: return "LOADING";
-    case State::kWarming: return "WARMING";
-    case State::kReady: return "READY";
-    case State::kDraining: return "DRAINING";
-    case State::kUnloaded: return "UNLOADED";
-    case State::kFailed: return "FAILED";
+    case State::kAbsent:
+      return "ABSENT";
+    case State::kOpening:
+      return "OPENING";
+    case State::kLoading:
+      return "LOADING";
+    case State::kWarming:
+      return "WARMING";
+    case State::kReady:
+      return "READY";
+    case State::kDraining:
+      return "DRAINING";
+    case State::kUnloaded:
+      return "UNLOADED";
+    case State::kFailed:
+      return "FAILED";
   }
   return "UNKNOWN";
 }
 
-// Numbers by value and before other names, so that "10" follows "9"; equal numbers written differently stay apart.
-bool Repository::VersionOrder::operator()(const std::string& a, const std::string& b) const noexcept {
+// Numbers by value and before other names, so that "10" follows "9"; equal numbers written
+// differently stay apart.
+bool Repository::VersionOrder::operator()(const std::string& a,
+                                          const std::string& b) const noexcept {
   const bool a_number = is_number(a);
   const bool b_number = is_number(b);
   if (a_number != b_number) return a_number;
@@ -71,7 +82,8 @@ void Repository::set_status(VersionStatus status) {
   std::shared_ptr<Servable> gone;  // destroyed after the lock is released
   const std::unique_lock lock(mutex_);
   Entry& entry = entries_[status.name][status.version];
-  if (status.state == State::kAbsent || status.state == State::kUnloaded || status.state == State::kFailed) {
+  if (status.state == State::kAbsent || status.state == State::kUnloaded ||
+      status.state == State::kFailed) {
     gone = std::move(entry.servable);
   }
   entry.status = std::move(status);
@@ -80,8 +92,10 @@ void Repository::set_status(VersionStatus status) {
 const Repository::Versions& Repository::find_locked(std::string_view name) const {
   const auto at = entries_.find(name);
   if (at != entries_.end()) return at->second;
-  if (entries_.empty()) throw Error(Code::kNotFound, fmt::format("model '{}' is not known; no model is served", name));
-  throw Error(Code::kNotFound, fmt::format("model '{}' is not known; there are: {}", name, list_of(entries_)));
+  if (entries_.empty())
+    throw Error(Code::kNotFound, fmt::format("model '{}' is not known; no model is served", name));
+  throw Error(Code::kNotFound,
+              fmt::format("model '{}' is not known; there are: {}", name, list_of(entries_)));
 }
 
 std::shared_ptr<Servable> Repository::find(std::string_view name, std::string_view version) const {
@@ -90,15 +104,16 @@ std::shared_ptr<Servable> Repository::find(std::string_view name, std::string_vi
   if (!version.empty()) {
     const auto at = versions.find(std::string(version));
     if (at == versions.end()) {
-      throw Error(Code::kNotFound, fmt::format("model '{}' has no version '{}'; there are: {}", name, version,
-                                               list_of(versions)));
+      throw Error(Code::kNotFound, fmt::format("model '{}' has no version '{}'; there are: {}",
+                                               name, version, list_of(versions)));
     }
     const Entry& entry = at->second;
     if (entry.status.state == State::kReady && entry.servable != nullptr) return entry.servable;
     throw not_ready(entry.status);
   }
   for (auto at = versions.rbegin(); at != versions.rend(); ++at) {
-    if (at->second.status.state == State::kReady && at->second.servable != nullptr) return at->second.servable;
+    if (at->second.status.state == State::kReady && at->second.servable != nullptr)
+      return at->second.servable;
   }
   throw not_ready(versions.rbegin()->second.status);
 }

@@ -12,7 +12,8 @@ using testing::HasSubstr;
 
 class Named final : public Servable {
  public:
-  Named(std::string name, std::string version) : name_(std::move(name)), version_(std::move(version)) {}
+  Named(std::string name, std::string version)
+      : name_(std::move(name)), version_(std::move(version)) {}
   const std::string& name() const noexcept override { return name_; }
   const std::string& version() const noexcept override { return version_; }
   std::string_view platform() const noexcept override { return "test"; }
@@ -53,7 +54,8 @@ TEST(Repository, OrdersVersionsByNumber) {
   for (const char* version : {"10", "9", "beta", "2", "010", "100000000000000000000"}) {
     add(repository, "m", version);
   }
-  EXPECT_THAT(versions_of(repository, "m"), ElementsAre("2", "9", "010", "10", "100000000000000000000", "beta"));
+  EXPECT_THAT(versions_of(repository, "m"),
+              ElementsAre("2", "9", "010", "10", "100000000000000000000", "beta"));
 }
 
 TEST(Repository, EmptyVersionMeansTheHighestThatIsReady) {

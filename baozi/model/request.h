@@ -17,12 +17,12 @@ using Parameters = std::map<std::string, Parameter>;
 
 struct InferRequest {
   std::string model;
-  std::string version;                // "" asks for the servable's default version
-  std::string id;                     // given back with the response
-  Tensors inputs;                     // by name, in any order
-  std::vector<std::string> outputs;   // the wanted ones in the wanted order; empty: all
+  std::string version;               // "" asks for the servable's default version
+  std::string id;                    // given back with the response
+  Tensors inputs;                    // by name, in any order
+  std::vector<std::string> outputs;  // the wanted ones in the wanted order; empty: all
   Parameters parameters;
-  int priority = 0;                   // higher goes first
+  int priority = 0;  // higher goes first
 };
 
 struct InferResponse {

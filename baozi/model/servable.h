@@ -1,5 +1,5 @@
-// Servable: anything with a name that answers an InferRequest, be it one model behind its batcher or a pipeline of many.
-// Repository: the servables of a process, by name and version.
+// Servable: anything with a name that answers an InferRequest, be it one model behind its batcher
+// or a pipeline of many. Repository: the servables of a process, by name and version.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ struct Statistics {
   std::uint64_t last_inference_ms = 0;  // since the epoch
   std::uint64_t inference_count = 0;    // rows
   std::uint64_t execution_count = 0;    // batches
-  Duration success, fail, queue, compute_input, compute_infer, compute_output, cache_hit, cache_miss;
+  Duration success, fail, queue, compute_input, compute_infer, compute_output, cache_hit,
+      cache_miss;
   std::vector<Batch> batches;
 };
 
@@ -43,7 +44,7 @@ struct Refusal {
 
 // Where a servable came from: pipelines find vocabularies and dictionaries by it.
 struct Origin {
-  std::filesystem::path file;                   // side files lie in its folder or the one above; empty: from no file
+  std::filesystem::path file;  // side files lie in its folder or the one above; empty: from no file
   std::map<std::string, std::string> metadata;  // engine::Model::metadata()
 };
 
@@ -54,9 +55,11 @@ class Servable {
 
   virtual const std::string& name() const noexcept = 0;
   virtual const std::string& version() const noexcept = 0;
-  virtual std::string_view platform() const noexcept = 0;  // "onnxruntime_onnx", "baozi_pipeline", …
+  virtual std::string_view platform()
+      const noexcept = 0;  // "onnxruntime_onnx", "baozi_pipeline", …
   virtual const engine::Signature& signature() const noexcept = 0;
-  // Class names by index for KServe's classification and TensorFlow Serving's :classify; empty when there are none.
+  // Class names by index for KServe's classification and TensorFlow Serving's :classify; empty when
+  // there are none.
   virtual const std::vector<std::string>& labels() const noexcept = 0;
   virtual const Origin& origin() const noexcept {
     static const Origin none;
@@ -64,15 +67,25 @@ class Servable {
   }
   virtual bool ready() const noexcept = 0;
   virtual Statistics statistics() const = 0;
-  // Whether a request that came now would be refused for want of room, so that a protocol can say so without an exception
-  // being thrown. The answer may be stale by the time infer() is called, which then throws.
+  // Whether a request that came now would be refused for want of room, so that a protocol can say
+  // so without an exception being thrown. The answer may be stale by the time infer() is called,
+  // which then throws.
   virtual std::optional<Refusal> refusal() const noexcept { return std::nullopt; }
-  // Errors: kInvalidArgument (inputs do not fit the signature), kResourceExhausted (queue full), kDeadlineExceeded,
-  // kCancelled, kUnavailable (not ready).
+  // Errors: kInvalidArgument (inputs do not fit the signature), kResourceExhausted (queue full),
+  // kDeadlineExceeded, kCancelled, kUnavailable (not ready).
   virtual Task<InferResponse> infer(InferRequest request) = 0;
 };
 
-enum class State : std::uint8_t { kAbsent, kOpening, kLoading, kWarming, kReady, kDraining, kUnloaded, kFailed };
+enum class State : std::uint8_t {
+  kAbsent,
+  kOpening,
+  kLoading,
+  kWarming,
+  kReady,
+  kDraining,
+  kUnloaded,
+  kFailed
+};
 std::string_view state_name(State state) noexcept;  // "ABSENT", "LOADING", …
 
 struct VersionStatus {
@@ -89,8 +102,8 @@ class Repository {
   void add(std::shared_ptr<Servable> servable);
   void set_status(VersionStatus status);
 
-  // `version` "" means the highest that is ready. Errors: kNotFound with the names (or versions) there are;
-  // kUnavailable while the version is loading or when it failed, with the reason.
+  // `version` "" means the highest that is ready. Errors: kNotFound with the names (or versions)
+  // there are; kUnavailable while the version is loading or when it failed, with the reason.
   std::shared_ptr<Servable> find(std::string_view name, std::string_view version) const;
   // Every version known, by name, then version in numeric order.
   std::vector<VersionStatus> index() const;

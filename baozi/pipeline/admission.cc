@@ -23,7 +23,8 @@ void ServiceRate::done(std::uint32_t count, Time now) noexcept {
 int ServiceRate::seconds_for(std::size_t ahead) const noexcept {
   const double rate = per_second_.load(std::memory_order_relaxed);
   if (rate <= 0) return 1;
-  return static_cast<int>(std::clamp(std::ceil(static_cast<double>(ahead) / rate), 1.0, double{kRetryAfterMax}));
+  return static_cast<int>(
+      std::clamp(std::ceil(static_cast<double>(ahead) / rate), 1.0, double{kRetryAfterMax}));
 }
 
 Admission::~Admission() {
@@ -31,11 +32,13 @@ Admission::~Admission() {
 }
 
 const char* Gate::enter(std::size_t bytes) noexcept {
-  if (requests_.fetch_add(1, std::memory_order_relaxed) >= limits_.requests_max && limits_.requests_max > 0) {
+  if (requests_.fetch_add(1, std::memory_order_relaxed) >= limits_.requests_max &&
+      limits_.requests_max > 0) {
     requests_.fetch_sub(1, std::memory_order_relaxed);
     return "too many requests are in flight";
   }
-  if (bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes > limits_.bytes_max && limits_.bytes_max > 0) {
+  if (bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes > limits_.bytes_max &&
+      limits_.bytes_max > 0) {
     bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     requests_.fetch_sub(1, std::memory_order_relaxed);
     return "too many bytes of requests are in flight";

@@ -1,5 +1,5 @@
-// Admission: how much may be in flight, by number and by bytes, for a model and for the process. Says no at once and
-// without an exception, and says when to try again.
+// Admission: how much may be in flight, by number and by bytes, for a model and for the process.
+// Says no at once and without an exception, and says when to try again.
 //
 //   Gate process({.requests_max = 20000, .bytes_max = 1 << 30});
 //   Gate model({.requests_max = 500}, &process);
@@ -7,7 +7,8 @@
 //   if (!admission.admitted()) return refuse(admission.refusal());     // 429, Retry-After
 //   // … the request; its place is free again when `admission` is destroyed
 //
-// Thread safety: Gate, all methods; an Admission is a value of one owner. A gate outlives what it admitted.
+// Thread safety: Gate, all methods; an Admission is a value of one owner. A gate outlives what it
+// admitted.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,8 @@ namespace baozi::pipeline {
 class ServiceRate {
  public:
   void done(std::uint32_t count, Time now) noexcept;
-  // Whole seconds until `ahead` of them are done at this rate, in [1, kRetryAfterMax]; 1 while nothing is known.
+  // Whole seconds until `ahead` of them are done at this rate, in [1, kRetryAfterMax]; 1 while
+  // nothing is known.
   int seconds_for(std::size_t ahead) const noexcept;
 
   static constexpr int kRetryAfterMax = 60;
@@ -42,7 +44,9 @@ class Gate;
 class Admission {
  public:
   Admission(Admission&& other) noexcept
-      : gate_(std::exchange(other.gate_, nullptr)), bytes_(other.bytes_), refusal_(other.refusal_) {}
+      : gate_(std::exchange(other.gate_, nullptr)),
+        bytes_(other.bytes_),
+        refusal_(other.refusal_) {}
   Admission& operator=(Admission&&) = delete;
   ~Admission();
 

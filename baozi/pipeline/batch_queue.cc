@@ -1,4 +1,5 @@
-// BatchQueue: the batcher's state. Lists by bucket and priority, a heap of deadlines, and what is known of latencies.
+// BatchQueue: the batcher's state. Lists by bucket and priority, a heap of deadlines, and what is
+// known of latencies.
 #include <algorithm>
 #include <bit>
 #include <cassert>
@@ -8,14 +9,18 @@
 namespace baozi::pipeline {
 namespace {
 
-constexpr double kExploreShare = 0.01;    // of all batch time may be lost by trying other sizes
-constexpr double kHoldWorthwhile = 1.03;  // waiting for callers must promise this much more throughput
-constexpr Duration kHoldMin = std::chrono::microseconds(100);  // less is not worth a timer's wake-up
+constexpr double kExploreShare = 0.01;  // of all batch time may be lost by trying other sizes
+constexpr double kHoldWorthwhile =
+    1.03;  // waiting for callers must promise this much more throughput
+constexpr Duration kHoldMin =
+    std::chrono::microseconds(100);  // less is not worth a timer's wake-up
 constexpr Duration kHoldMax = std::chrono::milliseconds(2);
 constexpr int kHoldMissesMax = 4;
 constexpr int kHoldPause = 64;  // batches
 
-double to_ns(Duration duration) noexcept { return static_cast<double>(duration / std::chrono::nanoseconds(1)); }
+double to_ns(Duration duration) noexcept {
+  return static_cast<double>(duration / std::chrono::nanoseconds(1));
+}
 Duration from_ns(double ns) noexcept {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::nano>(ns));
 }
@@ -65,7 +70,8 @@ std::size_t BatchQueue::level(int priority) noexcept {
 }
 
 Handle BatchQueue::add(const Entry& entry) {
-  assert(!full() && entry.rows >= 1 && entry.rows <= options_.max_batch && entry.bucket < buckets_.size());
+  assert(!full() && entry.rows >= 1 && entry.rows <= options_.max_batch &&
+         entry.bucket < buckets_.size());
   const Handle handle = free_.back();
   free_.pop_back();
   Node& node = nodes_[handle];
@@ -134,7 +140,8 @@ void BatchQueue::sift_down(std::uint32_t at) noexcept {
   for (;;) {
     std::size_t child = 2 * std::size_t{at} + 1;
     if (child >= deadlines_.size()) break;
-    if (child + 1 < deadlines_.size() && deadline_before(deadlines_[child + 1], deadlines_[child])) ++child;
+    if (child + 1 < deadlines_.size() && deadline_before(deadlines_[child + 1], deadlines_[child]))
+      ++child;
     if (!deadline_before(deadlines_[child], handle)) break;
     place(at, deadlines_[child]);
     at = static_cast<std::uint32_t>(child);
@@ -199,7 +206,8 @@ void BatchQueue::finished(int index, Time now, bool ok) noexcept {
     if (best_rate > 0) bucket.credit_ns -= std::max(0.0, took_ns - instance.rows * 1e9 / best_rate);
   }
   latency.record(instance.rows, instance.loaded, now - instance.started);
-  bucket.credit_ns = std::min(bucket.credit_ns, 4 * to_ns(latency.estimate(options_.max_batch, instance.loaded)));
+  bucket.credit_ns =
+      std::min(bucket.credit_ns, 4 * to_ns(latency.estimate(options_.max_batch, instance.loaded)));
   start_hold(instance.bucket, instance.rows, now);
 }
 
@@ -209,8 +217,9 @@ int BatchQueue::fair_share(int extra_rows) const noexcept {
   return std::max(1, (queued_rows_ + running_rows_ + extra_rows + count - 1) / count);
 }
 
-// Callers in a closed loop come back with the next request a moment after their answer. An instance that grabbed the first
-// of them would run a batch of one and leave the rest to the next, so it waits a little where larger batches pay.
+// Callers in a closed loop come back with the next request a moment after their answer. An instance
+// that grabbed the first of them would run a batch of one and leave the rest to the next, so it
+// waits a little where larger batches pay.
 void BatchQueue::start_hold(std::uint32_t bucket_index, int answered_rows, Time now) noexcept {
   if (options_.policy != BatchPolicy::kAdaptive || options_.hold_share <= 0) return;
   if (idle_.size() > 1) {
@@ -225,12 +234,14 @@ void BatchQueue::start_hold(std::uint32_t bucket_index, int answered_rows, Time 
   }
   const Bucket& bucket = buckets_[bucket_index];
   const LatencyModel& latency = *bucket.latency;
-  const int limit = std::min({options_.max_batch, bucket.rows + answered_rows, fair_share(answered_rows)});
+  const int limit =
+      std::min({options_.max_batch, bucket.rows + answered_rows, fair_share(answered_rows)});
   int best = latency.best_rows(limit, true, options_.latency_max);
   const int unmeasured = latency.unmeasured_neighbour(best, limit, true);
   if (unmeasured > best) {
     best = unmeasured;  // may never be met by chance, and so never be measured
-  } else if (latency.rate(best, true) < kHoldWorthwhile * latency.rate(std::max(bucket.rows, 1), true)) {
+  } else if (latency.rate(best, true) <
+             kHoldWorthwhile * latency.rate(std::max(bucket.rows, 1), true)) {
     return;
   }
   if (best <= bucket.rows) return;

@@ -20,35 +20,53 @@ std::uint64_t bits_of(T value) noexcept {
 
 std::uint64_t element_bits(DType dtype, double value) noexcept {
   switch (dtype) {
-    case DType::kBool: return bits_of(value != 0);
-    case DType::kUint8: return bits_of(static_cast<std::uint8_t>(value));
-    case DType::kUint16: return bits_of(static_cast<std::uint16_t>(value));
-    case DType::kUint32: return bits_of(static_cast<std::uint32_t>(value));
-    case DType::kUint64: return bits_of(static_cast<std::uint64_t>(value));
-    case DType::kInt8: return bits_of(static_cast<std::int8_t>(value));
-    case DType::kInt16: return bits_of(static_cast<std::int16_t>(value));
-    case DType::kInt32: return bits_of(static_cast<std::int32_t>(value));
-    case DType::kInt64: return bits_of(static_cast<std::int64_t>(value));
-    case DType::kFp16: return bits_of(to_half(static_cast<float>(value)).bits);
-    case DType::kBf16: return bits_of(to_bfloat16(static_cast<float>(value)).bits);
-    case DType::kFp32: return bits_of(static_cast<float>(value));
-    case DType::kFp64: return bits_of(value);
-    case DType::kBytes: break;
+    case DType::kBool:
+      return bits_of(value != 0);
+    case DType::kUint8:
+      return bits_of(static_cast<std::uint8_t>(value));
+    case DType::kUint16:
+      return bits_of(static_cast<std::uint16_t>(value));
+    case DType::kUint32:
+      return bits_of(static_cast<std::uint32_t>(value));
+    case DType::kUint64:
+      return bits_of(static_cast<std::uint64_t>(value));
+    case DType::kInt8:
+      return bits_of(static_cast<std::int8_t>(value));
+    case DType::kInt16:
+      return bits_of(static_cast<std::int16_t>(value));
+    case DType::kInt32:
+      return bits_of(static_cast<std::int32_t>(value));
+    case DType::kInt64:
+      return bits_of(static_cast<std::int64_t>(value));
+    case DType::kFp16:
+      return bits_of(to_half(static_cast<float>(value)).bits);
+    case DType::kBf16:
+      return bits_of(to_bfloat16(static_cast<float>(value)).bits);
+    case DType::kFp32:
+      return bits_of(static_cast<float>(value));
+    case DType::kFp64:
+      return bits_of(value);
+    case DType::kBytes:
+      break;
   }
   return 0;
 }
 
-void fill_with(std::byte* to, std::size_t bytes, std::uint64_t element, std::size_t element_size) noexcept {
+void fill_with(std::byte* to, std::size_t bytes, std::uint64_t element,
+               std::size_t element_size) noexcept {
   if (element == 0) {
     std::memset(to, 0, bytes);
     return;
   }
-  for (std::size_t at = 0; at < bytes; at += element_size) std::memcpy(to + at, &element, element_size);
+  for (std::size_t at = 0; at < bytes; at += element_size)
+    std::memcpy(to + at, &element, element_size);
 }
 
-// Copies the block `block` between two arrays of the shapes `from_shape` and `to_shape`; offsets are 0 in all dimensions.
-void copy_block(const std::byte* from, const Shape& from_shape, std::byte* to, const Shape& to_shape, const Shape& block,
-                std::size_t dim, std::size_t element_size) noexcept {
+// Copies the block `block` between two arrays of the shapes `from_shape` and `to_shape`; offsets
+// are 0 in all dimensions.
+void copy_block(const std::byte* from, const Shape& from_shape, std::byte* to,
+                const Shape& to_shape, const Shape& block, std::size_t dim,
+                std::size_t element_size) noexcept {
   std::size_t from_step = element_size;
   std::size_t to_step = element_size;
   bool whole = true;  // the inner dimensions are equal, so that this one is one run of bytes
@@ -63,12 +81,14 @@ void copy_block(const std::byte* from, const Shape& from_shape, std::byte* to, c
     return;
   }
   for (std::size_t i = 0; i < count; ++i) {
-    copy_block(from + i * from_step, from_shape, to + i * to_step, to_shape, block, dim + 1, element_size);
+    copy_block(from + i * from_step, from_shape, to + i * to_step, to_shape, block, dim + 1,
+               element_size);
   }
 }
 
 // The byte range of elements [first, first + count) of a BYTES tensor.
-std::pair<std::size_t, std::size_t> bytes_range(const Tensor& tensor, std::int64_t first, std::int64_t count) noexcept {
+std::pair<std::size_t, std::size_t> bytes_range(const Tensor& tensor, std::int64_t first,
+                                                std::int64_t count) noexcept {
   const std::byte* data = tensor.data().data();
   std::size_t at = 0;
   std::size_t begin = 0;
@@ -91,16 +111,19 @@ Tensor bytes_rows(const Tensor& whole, std::int64_t first, std::int64_t rows) {
 
 }  // namespace
 
-BatchLayout::BatchLayout(const engine::Signature& signature, const std::map<std::string, double>& pad)
+BatchLayout::BatchLayout(const engine::Signature& signature,
+                         const std::map<std::string, double>& pad)
     : signature_(signature), batchable_(signature.batchable()) {
   inputs_.resize(signature_.inputs.size());
   crops_.resize(signature_.outputs.size());
   for (const auto& [name, value] : pad) {
     const int index = signature_.input_index(name);
-    if (index < 0) throw Error(Code::kInvalidArgument, fmt::format("pad: the model has no input '{}'", name));
+    if (index < 0)
+      throw Error(Code::kInvalidArgument, fmt::format("pad: the model has no input '{}'", name));
     const engine::TensorSpec& spec = signature_.inputs[static_cast<std::size_t>(index)];
     if (spec.dtype == DType::kBytes) {
-      throw Error(Code::kInvalidArgument, fmt::format("pad: the BYTES input '{}' cannot be padded", name));
+      throw Error(Code::kInvalidArgument,
+                  fmt::format("pad: the BYTES input '{}' cannot be padded", name));
     }
     inputs_[static_cast<std::size_t>(index)] = {true, element_bits(spec.dtype, value)};
   }
@@ -140,17 +163,20 @@ std::int64_t BatchLayout::check_inputs(Tensors& inputs) const {
   }
   if (inputs.size() > specs.size()) {
     const std::string& extra = inputs[specs.size()].name;
-    const char* why = signature_.input_index(extra) >= 0 ? "is given twice" : "is not one of the model's";
+    const char* why =
+        signature_.input_index(extra) >= 0 ? "is given twice" : "is not one of the model's";
     throw Error(Code::kInvalidArgument, fmt::format("input '{}' {}", extra, why));
   }
   if (!batchable_) return 1;
   const std::int64_t rows = inputs.front().tensor.shape()[0];
   for (const NamedTensor& input : inputs) {
     if (input.tensor.shape()[0] == rows) continue;
-    throw Error(Code::kInvalidArgument, fmt::format("input '{}' has {} rows, but '{}' has {}", inputs.front().name, rows,
-                                                    input.name, input.tensor.shape()[0]));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("input '{}' has {} rows, but '{}' has {}", inputs.front().name, rows,
+                            input.name, input.tensor.shape()[0]));
   }
-  if (rows == 0) throw Error(Code::kInvalidArgument, fmt::format("input '{}' has no rows", inputs.front().name));
+  if (rows == 0)
+    throw Error(Code::kInvalidArgument, fmt::format("input '{}' has no rows", inputs.front().name));
   return rows;
 }
 
@@ -168,7 +194,8 @@ std::uint64_t BatchLayout::shape_key(const Tensors& inputs) const noexcept {
   return key;
 }
 
-Tensor BatchLayout::gather(std::size_t input, std::span<const Tensors* const> requests, Allocator& allocator) const {
+Tensor BatchLayout::gather(std::size_t input, std::span<const Tensors* const> requests,
+                           Allocator& allocator) const {
   Shape shape = (*requests.front())[input].tensor.shape();
   shape[0] = 0;
   bool ragged = false;
@@ -180,8 +207,9 @@ Tensor BatchLayout::gather(std::size_t input, std::span<const Tensors* const> re
     for (std::size_t d = 1; d < shape.rank(); ++d) {
       if (part.shape()[d] == shape[d]) continue;
       if (!inputs_[input].padded) {
-        throw Error(Code::kInternal, fmt::format("requests of different shapes {} and {} met in one batch",
-                                                 to_string(part.shape()), to_string(shape)));
+        throw Error(Code::kInternal,
+                    fmt::format("requests of different shapes {} and {} met in one batch",
+                                to_string(part.shape()), to_string(shape)));
       }
       shape[d] = std::max(shape[d], part.shape()[d]);
       ragged = true;
@@ -196,7 +224,8 @@ Tensor BatchLayout::gather(std::size_t input, std::span<const Tensors* const> re
       if (!part.empty()) std::memcpy(memory.mutable_data() + at, part.data(), part.size());
       at += part.size();
     }
-    return Tensor(dtype, shape, memory.size() == bytes ? std::move(memory) : memory.slice(0, bytes));
+    return Tensor(dtype, shape,
+                  memory.size() == bytes ? std::move(memory) : memory.slice(0, bytes));
   }
   Tensor whole = Tensor::allocate(dtype, shape, allocator);
   const std::size_t element_size = dtype_size(dtype);
@@ -213,12 +242,14 @@ Tensor BatchLayout::gather(std::size_t input, std::span<const Tensors* const> re
 
 void BatchLayout::check_output(std::size_t output, const Tensor& whole, std::int64_t rows) const {
   if (whole.shape().rank() > 0 && whole.shape()[0] == rows) return;
-  throw Error(Code::kInternal, fmt::format("output '{}' of a batch of {} rows has the shape {}",
-                                           signature_.outputs[output].name, rows, to_string(whole.shape())));
+  throw Error(Code::kInternal,
+              fmt::format("output '{}' of a batch of {} rows has the shape {}",
+                          signature_.outputs[output].name, rows, to_string(whole.shape())));
 }
 
-Tensor BatchLayout::scatter(std::size_t output, const Tensor& whole, std::int64_t first, std::int64_t rows,
-                            const Tensors& inputs, std::span<const Tensor> batch_inputs, Allocator& allocator) const {
+Tensor BatchLayout::scatter(std::size_t output, const Tensor& whole, std::int64_t first,
+                            std::int64_t rows, const Tensors& inputs,
+                            std::span<const Tensor> batch_inputs, Allocator& allocator) const {
   if (whole.dtype() == DType::kBytes) return bytes_rows(whole, first, rows);
   Tensor part = whole.rows(first, rows);
   Shape wanted = part.shape();

@@ -23,11 +23,14 @@ BatchedModelOptions checked(BatchedModelOptions options, const engine::Model& mo
   if (options.batch.max_batch < 1 || options.batch.max_batch > LatencyModel::kRowsMax) {
     fail(fmt::format("max_batch must be in 1 … {}", LatencyModel::kRowsMax));
   }
-  if (options.batch.queue_max < 1 || options.batch.queue_max > 1'000'000) fail("queue_max must be in 1 … 1000000");
+  if (options.batch.queue_max < 1 || options.batch.queue_max > 1'000'000)
+    fail("queue_max must be in 1 … 1000000");
   if (options.batch.max_delay < Duration::zero()) fail("max_delay must not be negative");
-  if (options.batch.hold_share < 0 || options.batch.hold_share > 1) fail("hold_share must be in 0 … 1");
+  if (options.batch.hold_share < 0 || options.batch.hold_share > 1)
+    fail("hold_share must be in 0 … 1");
   if (!model.signature().batchable()) options.batch.max_batch = 1;
-  if (options.instances == 0) options.instances = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (options.instances == 0)
+    options.instances = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   if (!model.capabilities().concurrent_instances) options.instances = 1;
   return options;
 }
@@ -82,7 +85,8 @@ std::optional<model::Refusal> BatchedModel::refusal() const noexcept {
 
 Task<model::InferResponse> BatchedModel::infer(model::InferRequest request) {
   const Context& context = co_await this_context();
-  // Whoever sets a deadline also stops its token then; a bare deadline has nobody to wake the request.
+  // Whoever sets a deadline also stops its token then; a bare deadline has nobody to wake the
+  // request.
   if (context.deadline != kNever && !context.stop.stop_possible()) {
     Task<model::InferResponse> task = infer_within_deadline(std::move(request));
     model::InferResponse bounded = co_await with_deadline(std::move(task), context.deadline);
@@ -114,13 +118,15 @@ void BatchedModel::prepare(Waiter& waiter) const {
   model::InferRequest& request = waiter.request;
   const std::int64_t rows = layout_.check_inputs(request.inputs);
   if (rows > options_.batch.max_batch) {
-    throw Error(Code::kInvalidArgument, fmt::format("the request has {} rows, but model '{}' takes at most {} (batch.max)",
-                                                    rows, options_.name, options_.batch.max_batch));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("the request has {} rows, but model '{}' takes at most {} (batch.max)",
+                            rows, options_.name, options_.batch.max_batch));
   }
   for (const std::string& wanted : request.outputs) {
     if (model_->signature().output_index(wanted) >= 0) continue;
     std::vector<std::string_view> names;
-    for (const engine::TensorSpec& output : model_->signature().outputs) names.push_back(output.name);
+    for (const engine::TensorSpec& output : model_->signature().outputs)
+      names.push_back(output.name);
     throw Error(Code::kInvalidArgument, fmt::format("model '{}' has no output '{}'; there are: {}",
                                                     options_.name, wanted, fmt::join(names, ", ")));
   }
@@ -128,7 +134,8 @@ void BatchedModel::prepare(Waiter& waiter) const {
   waiter.shape_key = layout_.shape_key(request.inputs);
 }
 
-// Everything happens under the lock, so that the destructor, which takes it, cannot overtake us once the waiter was resumed.
+// Everything happens under the lock, so that the destructor, which takes it, cannot overtake us
+// once the waiter was resumed.
 bool BatchedModel::submit(Waiter& waiter) noexcept {
   const std::lock_guard lock(mutex_);
   if (waiter.stopped() != Code::kOk) return false;
@@ -170,7 +177,9 @@ void BatchedModel::stop_waiter(Waiter& waiter, Code reason) noexcept {
   }
 }
 
-void BatchedModel::WakeTimer::fire(TimerEntry* entry) noexcept { static_cast<WakeTimer*>(entry)->model_.wake(); }
+void BatchedModel::WakeTimer::fire(TimerEntry* entry) noexcept {
+  static_cast<WakeTimer*>(entry)->model_.wake();
+}
 
 void BatchedModel::wake() noexcept {
   const std::lock_guard lock(mutex_);
@@ -192,8 +201,8 @@ void BatchedModel::advance_locked(Time now) noexcept {
     if (actions_.instance >= 0) dispatch_locked(now);
   } while (actions_.any());
   publish_length_locked();
-  // One timer: it never has to fire earlier than it was armed for by more than a hold, which is short. Deadlines need none:
-  // whoever sets one stops the request's token.
+  // One timer: it never has to fire earlier than it was armed for by more than a hold, which is
+  // short. Deadlines need none: whoever sets one stops the request's token.
   if (actions_.ready_at != kNever && !timer_armed_) {
     timer_armed_ = true;
     timer::add(timer_, actions_.ready_at);
@@ -241,8 +250,8 @@ void BatchedModel::count_batch_locked(const Slot& slot, Time now) {
   if (succeeded == 0) return;
   statistics_.inference_count += rows;
   statistics_.execution_count += 1;
-  statistics_.last_inference_ms = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
-                                                             std::chrono::milliseconds(1));
+  statistics_.last_inference_ms = static_cast<std::uint64_t>(
+      std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1));
   add_to(statistics_.compute_input, succeeded, input_ns * succeeded);
   add_to(statistics_.compute_infer, succeeded, infer_ns * succeeded);
   add_to(statistics_.compute_output, succeeded, output_ns * succeeded);

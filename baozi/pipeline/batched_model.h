@@ -1,16 +1,21 @@
-// BatchedModel: one loaded model behind its batcher, as a Servable. It drives the pure core of batcher.h: N instances, each
-// on a lane of its own; a request goes to an idle one at once and otherwise waits in the queue.
+// BatchedModel: one loaded model behind its batcher, as a Servable. It drives the pure core of
+// batcher.h: N instances, each on a lane of its own; a request goes to an idle one at once and
+// otherwise waits in the queue.
 //
-// A request's way: one hop to the lane, one hop back to the executor it came from. A batch of one passes its tensors through
-// without a copy; a larger one is gathered into a pooled buffer, and its outputs are handed out as slices of the batch's.
+// A request's way: one hop to the lane, one hop back to the executor it came from. A batch of one
+// passes its tensors through without a copy; a larger one is gathered into a pooled buffer, and its
+// outputs are handed out as slices of the batch's.
 //
-//   auto model = std::make_shared<BatchedModel>(engine_for(file).load(file, {}, {}), BatchedModelOptions{.name = "resnet"});
+//   std::shared_ptr<engine::Model> weights = engine::engine_for(file).load(file, {}, {});
+//   auto model = std::make_shared<BatchedModel>(weights, BatchedModelOptions{.name = "resnet"});
 //   InferResponse response = co_await model->infer(std::move(request));
 //
-// Stop and deadline come through the caller's Context. A stopped request leaves the queue at once; one that runs ends with
-// its batch, and the batch is ended early only when all its requests have stopped.
+// Stop and deadline come through the caller's Context. A stopped request leaves the queue at once;
+// one that runs ends with its batch, and the batch is ended early only when all its requests have
+// stopped.
 //
-// Thread safety: all methods. The destructor blocks until the lanes have ended; no request may be under way.
+// Thread safety: all methods. The destructor blocks until the lanes have ended; no request may be
+// under way.
 #pragma once
 
 #include <atomic>
@@ -41,19 +46,21 @@ struct BatchedModelOptions {
   std::string platform = "onnxruntime_onnx";
   std::vector<std::string> labels = {};
   std::filesystem::path file = {};  // it was loaded from; its vocabulary and the like lie beside it
-  // Each instance computes on a thread of its own, with the threads of engine::ModelOptions (default 1): N single-threaded
-  // instances gave the best throughput wherever it was measured. 0: one a core.
+  // Each instance computes on a thread of its own, with the threads of engine::ModelOptions
+  // (default 1): N single-threaded instances gave the best throughput wherever it was measured. 0:
+  // one a core.
   int instances = 0;
   BatchOptions batch = {};
-  // Inputs that may be filled up to the longest of a batch, and with what; the others share a batch with equals only.
+  // Inputs that may be filled up to the longest of a batch, and with what; the others share a batch
+  // with equals only.
   std::map<std::string, double> pad = {};
   std::size_t buffer_bytes_max = 0;  // memory for batches and outputs; 0: no limit
 };
 
 class BatchedModel final : public model::Servable {
  public:
-  // Makes the instances, which may take long: call it on the CPU pool. Throws what the engine throws, and Error
-  // kInvalidArgument for options that make no sense.
+  // Makes the instances, which may take long: call it on the CPU pool. Throws what the engine
+  // throws, and Error kInvalidArgument for options that make no sense.
   BatchedModel(std::shared_ptr<engine::Model> model, BatchedModelOptions options);
   ~BatchedModel() override;
 
@@ -67,8 +74,8 @@ class BatchedModel final : public model::Servable {
   model::Statistics statistics() const override;
   std::optional<model::Refusal> refusal() const noexcept override;
 
-  // Errors: kInvalidArgument (inputs, wanted outputs, more rows than max_batch), kResourceExhausted (the queue is full),
-  // kDeadlineExceeded, kCancelled, and what the engine throws.
+  // Errors: kInvalidArgument (inputs, wanted outputs, more rows than max_batch), kResourceExhausted
+  // (the queue is full), kDeadlineExceeded, kCancelled, and what the engine throws.
   Task<model::InferResponse> infer(model::InferRequest request) override;
 
   int instances() const noexcept { return static_cast<int>(slots_.size()); }
@@ -83,7 +90,8 @@ class BatchedModel final : public model::Servable {
   };
   class WakeTimer final : public TimerEntry {
    public:
-    explicit WakeTimer(BatchedModel& model) noexcept : TimerEntry(&WakeTimer::fire), model_(model) {}
+    explicit WakeTimer(BatchedModel& model) noexcept
+        : TimerEntry(&WakeTimer::fire), model_(model) {}
 
    private:
     static void fire(TimerEntry* entry) noexcept;

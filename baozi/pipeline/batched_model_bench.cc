@@ -37,9 +37,16 @@ void infer_noop(benchmark::State& state) {
   for (auto _ : state) sync_wait(ask_from(&model, callers, kRequests));
   state.SetItemsProcessed(state.iterations() * callers * kRequests);
   const auto done = static_cast<double>(state.iterations() * callers * kRequests);
-  state.counters["per_request"] = benchmark::Counter(done, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["per_request"] =
+      benchmark::Counter(done, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
-BENCHMARK(infer_noop)->ArgNames({"callers", "max_batch"})->Args({1, 32})->Args({16, 1})->Args({16, 32})->Args({64, 1})->Args({64, 32})
+BENCHMARK(infer_noop)
+    ->ArgNames({"callers", "max_batch"})
+    ->Args({1, 32})
+    ->Args({16, 1})
+    ->Args({16, 32})
+    ->Args({64, 1})
+    ->Args({64, 32})
     ->UseRealTime();
 
 }  // namespace

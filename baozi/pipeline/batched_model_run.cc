@@ -11,7 +11,9 @@
 namespace baozi::pipeline {
 namespace {
 
-double seconds(Time from, Time to) noexcept { return std::chrono::duration<double>(to - from).count(); }
+double seconds(Time from, Time to) noexcept {
+  return std::chrono::duration<double>(to - from).count();
+}
 
 prometheus::Histogram* times(const char* name, const char* help, const std::string& model) {
   return &metrics::histogram(name, help, metrics::latency_bounds(), {{"model", model}});
@@ -20,8 +22,10 @@ prometheus::Histogram* times(const char* name, const char* help, const std::stri
 }  // namespace
 
 BatchedModel::Metrics::Metrics(const std::string& model)
-    : queue_length(&metrics::gauge("baozi_queue_length", "Requests that wait for an instance", {{"model", model}})),
-      in_flight(&metrics::gauge("baozi_in_flight", "Requests that wait or run", {{"model", model}})),
+    : queue_length(&metrics::gauge("baozi_queue_length", "Requests that wait for an instance",
+                                   {{"model", model}})),
+      in_flight(
+          &metrics::gauge("baozi_in_flight", "Requests that wait or run", {{"model", model}})),
       batch_size(&metrics::histogram("baozi_batch_size", "Rows of the batches that ran",
                                      {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"model", model}})),
       queue_seconds(times("baozi_queue_seconds", "Time a request waited for an instance", model)),
@@ -57,8 +61,9 @@ void BatchedModel::Waiter::finish() {
   }
   if (stopped() != Code::kOk) throw stopped_error(stopped());
   if (refused) {
-    throw Error(Code::kResourceExhausted, fmt::format("model '{}': the queue is full ({} requests, queue_max)",
-                                                      model.options_.name, model.options_.batch.queue_max));
+    throw Error(Code::kResourceExhausted,
+                fmt::format("model '{}': the queue is full ({} requests, queue_max)",
+                            model.options_.name, model.options_.batch.queue_max));
   }
   if (error) std::rethrow_exception(std::move(error));
 }
@@ -84,7 +89,8 @@ void BatchedModel::execute(Slot& slot) noexcept {
       more = !slot.batch.empty();
       slot.in_loop = more;
     }
-    // From here on `slot.batch` may be the next batch; the frames of the last one go when their waiters are resumed.
+    // From here on `slot.batch` may be the next batch; the frames of the last one go when their
+    // waiters are resumed.
     for (Waiter* waiter : slot.done) waiter->promise->resume_later();
     slot.done.clear();
   }
@@ -107,7 +113,8 @@ void BatchedModel::run_batch(Slot& slot) noexcept {
   if (error && slot.batch.size() == 1) slot.batch.front()->error = std::move(error);
   if (slot.failed && slot.batch.size() > 1) {
     for (Waiter*& waiter : slot.batch) {
-      if (!waiter->succeeded && waiter->stopped() == Code::kOk) waiter->error = run_some(std::span(&waiter, 1));
+      if (!waiter->succeeded && waiter->stopped() == Code::kOk)
+        waiter->error = run_some(std::span(&waiter, 1));
     }
   }
   for (Tensor& tensor : slot.inputs) tensor = Tensor();
@@ -131,7 +138,8 @@ void BatchedModel::gather(Slot& slot, std::span<Waiter* const> waiters) {
   }
   slot.parts.clear();
   for (const Waiter* waiter : waiters) slot.parts.push_back(&waiter->request.inputs);
-  for (std::size_t i = 0; i < slot.inputs.size(); ++i) slot.inputs[i] = layout_.gather(i, slot.parts, pool_);
+  for (std::size_t i = 0; i < slot.inputs.size(); ++i)
+    slot.inputs[i] = layout_.gather(i, slot.parts, pool_);
 }
 
 // The outputs take the place of the inputs in the request: their vector is there already.
@@ -147,10 +155,13 @@ void BatchedModel::hand_out(Slot& slot, std::span<Waiter* const> waiters) {
     const std::vector<std::string>& wanted = waiter->request.outputs;
     slot.scattered.clear();
     for (std::size_t k = 0; k < (wanted.empty() ? specs.size() : wanted.size()); ++k) {
-      const auto o = wanted.empty() ? k : static_cast<std::size_t>(model_->signature().output_index(wanted[k]));
-      slot.scattered.push_back(waiters.size() == 1 ? slot.outputs[o]
-                                                   : layout_.scatter(o, slot.outputs[o], first, waiter->rows, tensors,
-                                                                     slot.inputs, pool_));
+      const auto o = wanted.empty()
+                         ? k
+                         : static_cast<std::size_t>(model_->signature().output_index(wanted[k]));
+      slot.scattered.push_back(waiters.size() == 1
+                                   ? slot.outputs[o]
+                                   : layout_.scatter(o, slot.outputs[o], first, waiter->rows,
+                                                     tensors, slot.inputs, pool_));
     }
     tensors.resize(slot.scattered.size());
     for (std::size_t k = 0; k < tensors.size(); ++k) {

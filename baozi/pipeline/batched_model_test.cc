@@ -19,17 +19,18 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// An instance whose runs wait at a gate, and which notes the rows of every batch. Doubles its input.
+// An instance whose runs wait at a gate, and which notes the rows of every batch. Doubles its
+// input.
 struct Script {
   std::mutex mutex;
   std::condition_variable changed;
-  bool open = true;                 // guarded by mutex, like the rest
+  bool open = true;  // guarded by mutex, like the rest
   std::vector<std::int64_t> batches;
   std::vector<Shape> shapes;
   int running = 0;
   int stopped = 0;
-  float bad_value = -1;             // a batch that holds it fails
-  bool whole_output = false;        // gives one row whatever it got
+  float bad_value = -1;       // a batch that holds it fails
+  bool whole_output = false;  // gives one row whatever it got
 
   void set_open(bool value) {
     const std::lock_guard lock(mutex);
@@ -84,8 +85,10 @@ class ScriptModel final : public engine::Model {
  public:
   ScriptModel(Script& script, Shape shape) : script_(script) {
     const std::vector<std::string> names{"batch", "length", "", "", "", "", "", ""};
-    signature_.inputs.push_back({"x", DType::kFp32, shape, {names.begin(), names.begin() + long(shape.rank())}});
-    signature_.outputs.push_back({"y", DType::kFp32, shape, {names.begin(), names.begin() + long(shape.rank())}});
+    signature_.inputs.push_back(
+        {"x", DType::kFp32, shape, {names.begin(), names.begin() + long(shape.rank())}});
+    signature_.outputs.push_back(
+        {"y", DType::kFp32, shape, {names.begin(), names.begin() + long(shape.rank())}});
   }
   const engine::Signature& signature() const noexcept override { return signature_; }
   engine::Capabilities capabilities() const noexcept override { return {.interruptible = true}; }
@@ -133,11 +136,13 @@ class BatchedModelTest : public testing::Test {
   BatchedModel& make(BatchedModelOptions options = {}, Shape shape = {-1, 1}) {
     options.name = "scripted";
     if (options.instances == 0) options.instances = 1;
-    model_ = std::make_unique<BatchedModel>(std::make_shared<ScriptModel>(script_, shape), std::move(options));
+    model_ = std::make_unique<BatchedModel>(std::make_shared<ScriptModel>(script_, shape),
+                                            std::move(options));
     return *model_;
   }
 
-  // Runs the requests at once, in order: the first blocks the only instance until the others are queued.
+  // Runs the requests at once, in order: the first blocks the only instance until the others are
+  // queued.
   std::vector<Outcome> run_behind_first(std::vector<model::InferRequest> requests) {
     script_.set_open(false);
     std::vector<Outcome> outcomes(requests.size());
@@ -160,7 +165,9 @@ class BatchedModelTest : public testing::Test {
     const std::string text = metrics::render();
     const std::string key = "baozi_queue_length{model=\"scripted\"} ";
     const std::size_t at = text.find(key);
-    return at == std::string::npos ? 0 : static_cast<std::size_t>(std::stod(text.substr(at + key.size())));
+    return at == std::string::npos
+               ? 0
+               : static_cast<std::size_t>(std::stod(text.substr(at + key.size())));
   }
   Outcome ask_alone(model::InferRequest request, const Context& context = {}) {
     Outcome outcome;
@@ -201,7 +208,8 @@ TEST_F(BatchedModelTest, JoinsWhatWaitedAndGivesEachItsRows) {
 }
 
 TEST_F(BatchedModelTest, PadsToTheLongestAndCutsTheOutputBack) {
-  make({.batch = {.policy = BatchPolicy::kFixedDelay, .max_batch = 2}, .pad = {{"x", 7.0}}}, {-1, -1});
+  make({.batch = {.policy = BatchPolicy::kFixedDelay, .max_batch = 2}, .pad = {{"x", 7.0}}},
+       {-1, -1});
   std::vector<model::InferRequest> requests;
   requests.push_back(request_of({2, 1}, {9, 9}));
   requests.push_back(request_of({1, 3}, {1, 2, 3}));
@@ -307,7 +315,8 @@ TEST_F(BatchedModelTest, ABatchIsEndedEarlyOnlyWhenAllItsRequestsHaveStopped) {
   make({.batch = {.policy = BatchPolicy::kFixedDelay, .max_batch = 2, .max_delay = 10s}});
   script_.set_open(false);
   StopSource sources[2];
-  const Context contexts[2] = {{sources[0].token(), kNever, nullptr}, {sources[1].token(), kNever, nullptr}};
+  const Context contexts[2] = {{sources[0].token(), kNever, nullptr},
+                               {sources[1].token(), kNever, nullptr}};
   Outcome outcomes[2];
   Nursery nursery(pool_);
   for (int i = 0; i < 2; ++i) {
@@ -325,7 +334,8 @@ TEST_F(BatchedModelTest, ABatchIsEndedEarlyOnlyWhenAllItsRequestsHaveStopped) {
   sources[1].request_stop(Code::kCancelled);
   sync_wait(join(&nursery));
   EXPECT_EQ(script_.stopped, 1);
-  EXPECT_THAT(script_.seen(), ElementsAre(2)) << "nothing is run again for requests that have stopped";
+  EXPECT_THAT(script_.seen(), ElementsAre(2))
+      << "nothing is run again for requests that have stopped";
   for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.code, Code::kCancelled);
 }
 

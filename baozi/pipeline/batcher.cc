@@ -12,7 +12,8 @@ constexpr std::uint64_t kExploreEvery = 16;  // batches of a bucket
 
 class Decision {
  public:
-  Decision(const BatchQueue& queue, Time now, Actions& actions) : queue_(queue), now_(now), actions_(actions) {}
+  Decision(const BatchQueue& queue, Time now, Actions& actions)
+      : queue_(queue), now_(now), actions_(actions) {}
 
   void run() {
     expire();
@@ -30,7 +31,9 @@ class Decision {
   using Bucket = BatchQueue::Bucket;
   using Node = BatchQueue::Node;
 
-  Time deadline(std::size_t at) const { return queue_.nodes_[queue_.deadlines_[at]].entry.deadline; }
+  Time deadline(std::size_t at) const {
+    return queue_.nodes_[queue_.deadlines_[at]].entry.deadline;
+  }
 
   // The entries whose deadline has passed form the top of the heap.
   void expire(std::size_t at = 0) {
@@ -42,7 +45,8 @@ class Decision {
     expire(2 * at + 2);
   }
 
-  // Among the buckets that may run now, the one whose first entry has waited longest (priority counts as waiting).
+  // Among the buckets that may run now, the one whose first entry has waited longest (priority
+  // counts as waiting).
   std::uint32_t choose_bucket() {
     std::uint32_t chosen = BatchQueue::kNoBucket;
     Time chosen_key = Time::max();
@@ -74,9 +78,12 @@ class Decision {
     const Bucket& bucket = queue_.buckets_[index];
     if (bucket.rows >= queue_.options_.max_batch) return now_;
     switch (queue_.options_.policy) {
-      case BatchPolicy::kSize: return kNever;
-      case BatchPolicy::kFixedDelay: return oldest(bucket) + queue_.options_.max_delay;
-      case BatchPolicy::kAdaptive: break;
+      case BatchPolicy::kSize:
+        return kNever;
+      case BatchPolicy::kFixedDelay:
+        return oldest(bucket) + queue_.options_.max_delay;
+      case BatchPolicy::kAdaptive:
+        break;
     }
     const BatchQueue::Hold& hold = queue_.hold_;
     const bool held = hold.bucket == index && bucket.rows < hold.rows;
@@ -109,8 +116,8 @@ class Decision {
     return other;
   }
 
-  // First the neighbours of the best size, until a worse one is met on each side; then now and then the size that was not
-  // tried for longest, if what that may lose was saved up.
+  // First the neighbours of the best size, until a worse one is met on each side; then now and then
+  // the size that was not tried for longest, if what that may lose was saved up.
   int rows_to_explore(const Bucket& bucket, int best, int limit) const {
     const LatencyModel& latency = *bucket.latency;
     const Duration latency_max = queue_.options_.latency_max;
@@ -127,7 +134,8 @@ class Decision {
     return loss_ns <= bucket.credit_ns ? stalest : 0;
   }
 
-  // Entries in order, until the next does not fit or a larger batch would miss a deadline that this one meets.
+  // Entries in order, until the next does not fit or a larger batch would miss a deadline that this
+  // one meets.
   void take(const Bucket& bucket, int rows_max) {
     std::array<Handle, BatchQueue::kPriorities> cursor;
     std::uint32_t left = bucket.occupied;

@@ -1,5 +1,5 @@
-// The batcher: which requests run together, on which instance, and when. A pure core: no clock, thread, coroutine, logger or
-// random source; BatchedModel drives it.
+// The batcher: which requests run together, on which instance, and when. A pure core: no clock,
+// thread, coroutine, logger or random source; BatchedModel drives it.
 //
 //   queue.add(entry);                                  an event changes the state …
 //   do {
@@ -9,8 +9,9 @@
 //   } while (actions.any());
 //   // call again at actions.ready_at and actions.expire_at
 //
-// Costs: with no idle instance decide() is O(1); otherwise it looks at the buckets that hold entries, then at the entries it
-// takes. Nothing is allocated after construction, except when a shape bucket is seen for the first time.
+// Costs: with no idle instance decide() is O(1); otherwise it looks at the buckets that hold
+// entries, then at the entries it takes. Nothing is allocated after construction, except when a
+// shape bucket is seen for the first time.
 //
 // Thread safety: by its owner.
 #pragma once
@@ -34,23 +35,25 @@ enum class BatchPolicy : std::uint8_t {
 
 struct BatchOptions {
   BatchPolicy policy = BatchPolicy::kAdaptive;
-  int max_batch = 32;                                         // rows; 1: no batching
-  Duration max_delay = std::chrono::milliseconds(1);          // kFixedDelay only
-  Duration latency_max{0};                                    // kAdaptive: no batch that takes longer; 0: no bound
-  Duration priority_age = std::chrono::milliseconds(250);     // waiting this long weighs as much as one priority level
-  // kAdaptive: an instance that just answered may wait this share of a batch's time for its callers to come back, if a
-  // larger batch was measured to pay; 0: never.
+  int max_batch = 32;                                 // rows; 1: no batching
+  Duration max_delay = std::chrono::milliseconds(1);  // kFixedDelay only
+  Duration latency_max{0};  // kAdaptive: no batch that takes longer; 0: no bound
+  Duration priority_age =
+      std::chrono::milliseconds(250);  // waiting this long weighs as much as one priority level
+  // kAdaptive: an instance that just answered may wait this share of a batch's time for its callers
+  // to come back, if a larger batch was measured to pay; 0: never.
   double hold_share = 0.03;
-  // A thousand waiting requests are seconds of work for any model that computes; whoever is behind them is better served
-  // by another replica. A slot costs about 100 bytes, so raise it where callers are patient.
-  int queue_max = 1000;                                       // requests
+  // A thousand waiting requests are seconds of work for any model that computes; whoever is behind
+  // them is better served by another replica. A slot costs about 100 bytes, so raise it where
+  // callers are patient.
+  int queue_max = 1000;  // requests
 };
 
 struct Entry {
   std::uint64_t id = 0;  // the driver's own
   int rows = 1;          // at most max_batch
   std::uint32_t bucket = 0;
-  int priority = 0;      // higher goes first; clamped to [kPriorityMin, kPriorityMax]
+  int priority = 0;  // higher goes first; clamped to [kPriorityMin, kPriorityMax]
   Time deadline = kNever;
   Time enqueued = {};
 };
@@ -68,9 +71,10 @@ struct Actions {
   std::vector<Picked> batch;
   int rows = 0;
   std::uint32_t bucket = 0;
-  bool exploring = false;       // the size was chosen to learn from it
-  Time ready_at = kNever;       // when what waits may run, if nothing happens before: decide again then …
-  Time expire_at = kNever;      // … and then
+  bool exploring = false;  // the size was chosen to learn from it
+  Time ready_at =
+      kNever;  // when what waits may run, if nothing happens before: decide again then …
+  Time expire_at = kNever;  // … and then
 
   static constexpr std::size_t kExpiredMax = 64;
   bool any() const noexcept { return instance >= 0 || !expired.empty(); }
@@ -83,11 +87,12 @@ class BatchQueue {
   static constexpr std::size_t kBucketsMax = 512;
   static constexpr std::uint32_t kNoBucket = 0xffffffff;
 
-  // All instances are idle. Preconditions: instances >= 1, 1 <= max_batch <= LatencyModel::kRowsMax, queue_max >= 1.
+  // All instances are idle. Preconditions: instances >= 1, 1 <= max_batch <=
+  // LatencyModel::kRowsMax, queue_max >= 1.
   BatchQueue(const BatchOptions& options, int instances);
 
-  // The bucket of a shape; entries of one bucket may run together. When kBucketsMax are known, the one that was unused for
-  // the longest time is forgotten; kNoBucket when all are in use.
+  // The bucket of a shape; entries of one bucket may run together. When kBucketsMax are known, the
+  // one that was unused for the longest time is forgotten; kNoBucket when all are in use.
   std::uint32_t bucket(std::uint64_t shape_key);
 
   bool full() const noexcept { return free_.empty(); }
@@ -105,7 +110,9 @@ class BatchQueue {
   int running_rows() const noexcept { return running_rows_; }
   int idle_instances() const noexcept { return static_cast<int>(idle_.size()); }
   const BatchOptions& options() const noexcept { return options_; }
-  const LatencyModel& latency(std::uint32_t bucket_index) const noexcept { return *buckets_[bucket_index].latency; }
+  const LatencyModel& latency(std::uint32_t bucket_index) const noexcept {
+    return *buckets_[bucket_index].latency;
+  }
 
  private:
   friend class Decision;
@@ -116,7 +123,7 @@ class BatchQueue {
 
   struct Node {
     Entry entry;
-    Time key;            // enqueued, moved back by the priority: the smallest goes first
+    Time key;  // enqueued, moved back by the priority: the smallest goes first
     Handle previous = kNone;
     Handle next = kNone;
     std::uint32_t heap = kNone;  // place in deadlines_
@@ -131,11 +138,11 @@ class BatchQueue {
     std::uint32_t occupied = 0;  // a bit for each list that is not empty
     int rows = 0;
     int entries = 0;
-    int running = 0;             // batches
+    int running = 0;               // batches
     std::uint32_t active = kNone;  // place in active_
     std::uint64_t last_used = 0;
     std::uint64_t dispatches = 0;
-    double credit_ns = 0;        // time that exploring may still lose
+    double credit_ns = 0;  // time that exploring may still lose
     std::unique_ptr<LatencyModel> latency;
   };
   struct Instance {
@@ -162,7 +169,9 @@ class BatchQueue {
   std::uint32_t sift_up(std::uint32_t at) noexcept;
   void sift_down(std::uint32_t at) noexcept;
   void place(std::uint32_t at, Handle handle) noexcept;
-  bool deadline_before(Handle a, Handle b) const noexcept { return nodes_[a].entry.deadline < nodes_[b].entry.deadline; }
+  bool deadline_before(Handle a, Handle b) const noexcept {
+    return nodes_[a].entry.deadline < nodes_[b].entry.deadline;
+  }
   void start_hold(std::uint32_t bucket_index, int answered_rows, Time now) noexcept;
   // The most rows one instance should take, so that the others do not go without.
   int fair_share(int extra_rows) const noexcept;

@@ -15,7 +15,10 @@ BatchQueue filled(int waiting, Actions& actions) {
   const Time now{std::chrono::seconds(1)};
   for (int i = 0; i < waiting + kInstances; ++i) {
     const std::uint32_t bucket = queue.bucket(static_cast<std::uint64_t>(i % 8));
-    queue.add({.id = 1, .bucket = bucket, .deadline = now + std::chrono::seconds(60 + i % 7), .enqueued = now});
+    queue.add({.id = 1,
+               .bucket = bucket,
+               .deadline = now + std::chrono::seconds(60 + i % 7),
+               .enqueued = now});
     decide(queue, now, actions);
     queue.apply(actions, now);
   }
@@ -41,7 +44,8 @@ void add_decide_remove(benchmark::State& state) {
   const Time now{std::chrono::seconds(2)};
   const std::uint32_t bucket = queue.bucket(3);
   for (auto _ : state) {
-    const Handle handle = queue.add({.id = 1, .bucket = bucket, .deadline = now + std::chrono::seconds(90), .enqueued = now});
+    const Handle handle = queue.add(
+        {.id = 1, .bucket = bucket, .deadline = now + std::chrono::seconds(90), .enqueued = now});
     decide(queue, now, actions);
     queue.remove(handle);
   }
@@ -62,7 +66,10 @@ void batch_turn(benchmark::State& state) {
     queue.apply(actions, now);
     rows += actions.rows;
     for (int i = 0; i < actions.rows; ++i) {
-      queue.add({.id = 1, .bucket = actions.bucket, .deadline = now + std::chrono::seconds(60), .enqueued = now});
+      queue.add({.id = 1,
+                 .bucket = actions.bucket,
+                 .deadline = now + std::chrono::seconds(60),
+                 .enqueued = now});
     }
     instance = actions.instance;
   }

@@ -1,5 +1,5 @@
-// Drives the batcher's core with events read from bytes and checks what must always hold. For the property test and the
-// fuzz entry.
+// Drives the batcher's core with events read from bytes and checks what must always hold. For the
+// property test and the fuzz entry.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,9 @@ class BatcherSimulation {
   void step(std::uint8_t kind, std::uint8_t argument) {
     switch (kind % 4) {
       case 0:
-      case 1: add(kind, argument); break;
+      case 1:
+        add(kind, argument);
+        break;
       case 2: {
         const std::size_t instance = argument % busy_.size();
         if (busy_[instance] > 0) finish(instance, argument % 16 != 0);
@@ -62,7 +64,8 @@ class BatcherSimulation {
 
   void add(std::uint8_t kind, std::uint8_t argument) {
     if (queue_->full()) {
-      check(waiting_.size() == static_cast<std::size_t>(options_.queue_max), "full, but not at its limit");
+      check(waiting_.size() == static_cast<std::size_t>(options_.queue_max),
+            "full, but not at its limit");
       return;
     }
     Entry entry;
@@ -85,7 +88,8 @@ class BatcherSimulation {
       if (actions_.instance >= 0) dispatch();
     } while (actions_.any() && broken_.empty());
     check(queue_->size() == waiting_.size(), "an entry was lost");
-    check(actions_.ready_at > now_ || queue_->idle_instances() == 0, "wants to be woken in the past");
+    check(actions_.ready_at > now_ || queue_->idle_instances() == 0,
+          "wants to be woken in the past");
   }
 
   void expire(const Picked& picked) {
@@ -106,7 +110,8 @@ class BatcherSimulation {
       const Entry entry = at->second.entry;
       check(entry.bucket == actions_.bucket, "buckets were mixed");
       check(entry.deadline > now_, "dispatched after its deadline");
-      check(order_[Class(entry.bucket, entry.priority)].front() == entry.id, "not first come, first served");
+      check(order_[Class(entry.bucket, entry.priority)].front() == entry.id,
+            "not first come, first served");
       rows += entry.rows;
       forget(picked.id);
     }
@@ -119,7 +124,8 @@ class BatcherSimulation {
     queue_->finished(static_cast<int>(instance), now_, ok);
   }
 
-  // In the end everything that waits runs, whatever its priority; without a full batch only the size policy waits on.
+  // In the end everything that waits runs, whatever its priority; without a full batch only the
+  // size policy waits on.
   void finish_all() {
     for (int turn = 0; turn < 10'000 && broken_.empty() && !waiting_.empty(); ++turn) {
       now_ += std::chrono::milliseconds(5);

@@ -6,8 +6,8 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <fstream>
+#include <functional>
 #include <queue>
 #include <random>
 #include <sstream>
@@ -20,9 +20,12 @@ namespace {
 using namespace std::chrono_literals;
 
 Time at_ms(double ms) {
-  return Time(std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(1e6 + ms)));
+  return Time(
+      std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(1e6 + ms)));
 }
-double to_ms(Time time) { return std::chrono::duration<double, std::milli>(time.time_since_epoch()).count() - 1e6; }
+double to_ms(Time time) {
+  return std::chrono::duration<double, std::milli>(time.time_since_epoch()).count() - 1e6;
+}
 
 // Replays a trace: event lines in, the same lines with the actions ("  -> …") after each out.
 class TraceReplay {
@@ -79,7 +82,8 @@ class TraceReplay {
                      : policy == "delay" ? BatchPolicy::kFixedDelay
                                          : BatchPolicy::kAdaptive;
     if (given.contains("max_batch")) options.max_batch = std::stoi(given["max_batch"]);
-    if (given.contains("max_delay")) options.max_delay = std::chrono::milliseconds(std::stoi(given["max_delay"]));
+    if (given.contains("max_delay"))
+      options.max_delay = std::chrono::milliseconds(std::stoi(given["max_delay"]));
     if (given.contains("hold_share")) options.hold_share = std::stod(given["hold_share"]);
     queue_.emplace(options, given.contains("instances") ? std::stoi(given["instances"]) : 1);
   }
@@ -108,11 +112,12 @@ class TraceReplay {
       queue_->apply(actions_, now);
       if (!actions_.expired.empty()) out += fmt::format("  -> expire{}\n", ids(actions_.expired));
       if (actions_.instance >= 0) {
-        out += fmt::format("  -> run on {}{}:{}\n", actions_.instance, actions_.exploring ? " to learn" : "",
-                           ids(actions_.batch));
+        out += fmt::format("  -> run on {}{}:{}\n", actions_.instance,
+                           actions_.exploring ? " to learn" : "", ids(actions_.batch));
       }
     } while (actions_.any());
-    if (actions_.ready_at != kNever) out += fmt::format("  -> ready at {:g}\n", to_ms(actions_.ready_at));
+    if (actions_.ready_at != kNever)
+      out += fmt::format("  -> ready at {:g}\n", to_ms(actions_.ready_at));
     return out;
   }
 
@@ -126,9 +131,11 @@ std::string read_file(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// testdata/golden/batcher/*.txt. With BAOZI_WRITE_GOLDEN=1 the actions are written anew: read the difference.
+// testdata/golden/batcher/*.txt. With BAOZI_WRITE_GOLDEN=1 the actions are written anew: read the
+// difference.
 TEST(Batcher, GoldenTraces) {
-  const std::filesystem::path folder = std::filesystem::path(BAOZI_SOURCE_DIR) / "testdata/golden/batcher";
+  const std::filesystem::path folder =
+      std::filesystem::path(BAOZI_SOURCE_DIR) / "testdata/golden/batcher";
   int traces = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::string expected = read_file(entry.path());
@@ -162,7 +169,8 @@ TEST(Batcher, ForgetsTheLeastUsedShapesFirst) {
   EXPECT_EQ(queue.bucket(0), kept);
 }
 
-// A closed loop in virtual time: `clients` send one row, wait for the answer and come back after `turnaround`.
+// A closed loop in virtual time: `clients` send one row, wait for the answer and come back after
+// `turnaround`.
 struct ClosedLoop {
   BatchOptions options;
   int instances = 1;
@@ -179,7 +187,9 @@ struct ClosedLoop {
       int order;
       Kind kind;
       int subject;
-      bool operator>(const Event& other) const { return std::tie(time, order) > std::tie(other.time, other.order); }
+      bool operator>(const Event& other) const {
+        return std::tie(time, order) > std::tie(other.time, other.order);
+      }
     };
     BatchQueue queue(options, instances);
     const std::uint32_t bucket = queue.bucket(1);
@@ -199,13 +209,15 @@ struct ClosedLoop {
       const Event event = events.top();
       events.pop();
       now = event.time;
-      if (event.kind == Kind::kArrive) queue.add({.id = 1, .rows = 1, .bucket = bucket, .enqueued = now});
+      if (event.kind == Kind::kArrive)
+        queue.add({.id = 1, .rows = 1, .bucket = bucket, .enqueued = now});
       if (event.kind == Kind::kFinish) {
         const int done = rows[static_cast<std::size_t>(event.subject)];
         if (now >= warm) answered += done;
         queue.finished(event.subject, now, true);
         // Answers leave one after the other.
-        for (int i = 0; i < done; ++i) events.push({now + turnaround + i * 30us, order++, Kind::kArrive, 0});
+        for (int i = 0; i < done; ++i)
+          events.push({now + turnaround + i * 30us, order++, Kind::kArrive, 0});
       }
       do {
         decide(queue, now, actions);
@@ -213,7 +225,8 @@ struct ClosedLoop {
         if (actions.instance < 0) continue;
         rows[static_cast<std::size_t>(actions.instance)] = actions.rows;
         const double ms = latency_ms(actions.rows) * noise(random);
-        const auto took = std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(ms));
+        const auto took =
+            std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(ms));
         events.push({now + took, order++, Kind::kFinish, actions.instance});
       } while (actions.any());
       if (actions.ready_at != kNever) events.push({actions.ready_at, order++, Kind::kWake, 0});
@@ -221,7 +234,8 @@ struct ClosedLoop {
     return static_cast<double>(answered) / std::chrono::duration<double>(end - warm).count();
   }
 
-  // The best rate that a loop without a batcher reaches with batches of one size, every instance always busy.
+  // The best rate that a loop without a batcher reaches with batches of one size, every instance
+  // always busy.
   double bare() const {
     double best = 0;
     for (int n = 1; n <= options.max_batch && n * instances <= clients; ++n) {
@@ -232,26 +246,31 @@ struct ClosedLoop {
 };
 
 TEST(Batcher, KeepsUpWithTheBestBareLoop) {
-  // As measured: EfficientNet, where batches of 1, 2 and 8 give 154, 164 and 111 pictures a second; MiniLM, where larger ones
-  // pay; and a model with a high cost a run.
-  const auto convolution = [](int n) { return n == 1 ? 1000.0 / 77 : n * 1000.0 / (n < 4 ? 82 : n < 8 ? 70 : 55); };
+  // As measured: EfficientNet, where batches of 1, 2 and 8 give 154, 164 and 111 pictures a second;
+  // MiniLM, where larger ones pay; and a model with a high cost a run.
+  const auto convolution = [](int n) {
+    return n == 1 ? 1000.0 / 77 : n * 1000.0 / (n < 4 ? 82 : n < 8 ? 70 : 55);
+  };
   const auto text = [](int n) { return 2.0 + 7.75 * n; };
   const auto overhead = [](int n) { return 20.0 + 1.0 * n; };
   for (const auto& [name, latency] : std::map<std::string, std::function<double(int)>>{
            {"convolution", convolution}, {"text", text}, {"overhead", overhead}}) {
     for (const int instances : {1, 2}) {
       for (const int clients : {16, 64}) {
-        const ClosedLoop loop{.options = {}, .instances = instances, .clients = clients, .latency_ms = latency};
+        const ClosedLoop loop{
+            .options = {}, .instances = instances, .clients = clients, .latency_ms = latency};
         const double ratio = loop.throughput() / loop.bare();
         EXPECT_GE(ratio, 0.95) << name << ", instances " << instances << ", clients " << clients;
-        std::printf("%-12s instances %d clients %2d: %.3f of the best bare loop\n", name.c_str(), instances, clients, ratio);
+        std::printf("%-12s instances %d clients %2d: %.3f of the best bare loop\n", name.c_str(),
+                    instances, clients, ratio);
       }
     }
   }
 }
 
 TEST(Batcher, ALonelyCallerNeverWaits) {
-  const ClosedLoop loop{.options = {}, .instances = 2, .clients = 1, .latency_ms = [](int n) { return 2.0 + n; }};
+  const ClosedLoop loop{
+      .options = {}, .instances = 2, .clients = 1, .latency_ms = [](int n) { return 2.0 + n; }};
   EXPECT_GE(loop.throughput(), 0.98 * 1000 / 3.2);
 }
 

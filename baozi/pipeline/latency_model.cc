@@ -9,7 +9,8 @@ namespace {
 
 constexpr double kSlowestStep = 1.0 / 16;  // weight of a new sample once there are many
 constexpr double kInexactWeight = 0.25;    // a batch of 7 says something, but less, about 8
-constexpr double kOutlier = 2.0;           // a sample counts as at most this much slower or faster than expected
+constexpr double kOutlier =
+    2.0;  // a sample counts as at most this much slower or faster than expected
 
 }  // namespace
 
@@ -20,7 +21,8 @@ LatencyModel::LatencyModel(int rows_max) {
     const int half_step = power + power / 2;
     if (power > 1 && half_step <= rows_max) sizes_[static_cast<std::size_t>(count_++)] = half_step;
   }
-  if (sizes_[static_cast<std::size_t>(count_ - 1)] != rows_max) sizes_[static_cast<std::size_t>(count_++)] = rows_max;
+  if (sizes_[static_cast<std::size_t>(count_ - 1)] != rows_max)
+    sizes_[static_cast<std::size_t>(count_++)] = rows_max;
   assert(count_ <= kSizesMax);
 }
 
@@ -53,8 +55,8 @@ void LatencyModel::record(int rows, bool loaded, Duration latency) noexcept {
   ++cell.samples;
 }
 
-// Between two measured sizes: the line through them. Beyond the largest: as many rows per second as it. Below the smallest:
-// what the smallest takes.
+// Between two measured sizes: the line through them. Beyond the largest: as many rows per second as
+// it. Below the smallest: what the smallest takes.
 double LatencyModel::measured_ns(const Row& row, int rows) const noexcept {
   int below = -1;
   int above = -1;
@@ -73,7 +75,9 @@ double LatencyModel::measured_ns(const Row& row, int rows) const noexcept {
 
 double LatencyModel::estimate_ns(int rows, bool loaded) const noexcept {
   const Row* row = &cells_[loaded ? 1 : 0];
-  const auto known = [](const Row& r) { return std::ranges::any_of(r, [](const Cell& c) { return c.samples > 0; }); };
+  const auto known = [](const Row& r) {
+    return std::ranges::any_of(r, [](const Cell& c) { return c.samples > 0; });
+  };
   if (!known(*row)) row = &cells_[loaded ? 0 : 1];
   double ns = measured_ns(*row, rows);
   // More rows never take less time; where noise says so, the smaller size's figure holds.
@@ -85,7 +89,8 @@ double LatencyModel::estimate_ns(int rows, bool loaded) const noexcept {
 }
 
 Duration LatencyModel::estimate(int rows, bool loaded) const noexcept {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::nano>(estimate_ns(rows, loaded)));
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double, std::nano>(estimate_ns(rows, loaded)));
 }
 
 double LatencyModel::rate(int rows, bool loaded) const noexcept {
@@ -113,10 +118,12 @@ int LatencyModel::best_rows(int limit, bool loaded, Duration latency_max) const 
 int LatencyModel::unmeasured_neighbour(int best, int limit, bool loaded) const noexcept {
   const Row& row = cells_[loaded ? 1 : 0];
   const int at = index_near(best);
-  if (row[static_cast<std::size_t>(at)].samples < kSamplesEnough) return 0;  // first the size itself
+  if (row[static_cast<std::size_t>(at)].samples < kSamplesEnough)
+    return 0;  // first the size itself
   for (const int i : {at + 1, at - 1}) {
     if (i < 0 || i >= count_ || sizes_[static_cast<std::size_t>(i)] > limit) continue;
-    if (row[static_cast<std::size_t>(i)].samples < kSamplesEnough) return sizes_[static_cast<std::size_t>(i)];
+    if (row[static_cast<std::size_t>(i)].samples < kSamplesEnough)
+      return sizes_[static_cast<std::size_t>(i)];
   }
   return 0;
 }
@@ -125,7 +132,8 @@ int LatencyModel::stalest(int limit, bool loaded) const noexcept {
   const Row& row = cells_[loaded ? 1 : 0];
   int stalest = 0;
   for (int i = 1; i < count_ && sizes_[static_cast<std::size_t>(i)] <= limit; ++i) {
-    if (row[static_cast<std::size_t>(i)].last < row[static_cast<std::size_t>(stalest)].last) stalest = i;
+    if (row[static_cast<std::size_t>(i)].last < row[static_cast<std::size_t>(stalest)].last)
+      stalest = i;
   }
   return sizes_[static_cast<std::size_t>(stalest)];
 }

@@ -1,5 +1,5 @@
-// Do the stages of many requests overlap? 50 ms before and 30 ms after on two CPU threads, 100 ms of model on one lane: N
-// requests should take N times the bottleneck plus the rest once.
+// Do the stages of many requests overlap? 50 ms before and 30 ms after on two CPU threads, 100 ms
+// of model on one lane: N requests should take N times the bottleneck plus the rest once.
 #include <benchmark/benchmark.h>
 
 #include <thread>
@@ -20,7 +20,8 @@ constexpr auto kBefore = 50ms;
 constexpr auto kModel = 100ms;
 constexpr auto kAfter = 30ms;
 
-// Sleeping stands for computing: it takes the thread, but no core, so that the figure does not depend on the machine.
+// Sleeping stands for computing: it takes the thread, but no core, so that the figure does not
+// depend on the machine.
 Task<void> one_request(BatchedModel* model) {
   std::this_thread::sleep_for(kBefore);
   model::InferRequest request;
@@ -51,7 +52,8 @@ void overlap(benchmark::State& state) {
   fake.latency = kModel;
   BatchOptions batch;
   batch.max_batch = 1;
-  BatchedModel model(engine::make_fake_model(fake), {.name = "overlap", .instances = 1, .batch = batch});
+  BatchedModel model(engine::make_fake_model(fake),
+                     {.name = "overlap", .instances = 1, .batch = batch});
   Duration took{};
   for (auto _ : state) {
     const Time begin = Clock::now();
@@ -62,8 +64,10 @@ void overlap(benchmark::State& state) {
   const Duration ideal = requests * kModel + kBefore + kAfter;
   state.counters["ideal_ms"] = std::chrono::duration<double, std::milli>(ideal).count();
   state.counters["took_ms"] = std::chrono::duration<double, std::milli>(took).count();
-  state.counters["took/plain"] = std::chrono::duration<double>(took) / std::chrono::duration<double>(plain);
-  state.counters["took/ideal"] = std::chrono::duration<double>(took) / std::chrono::duration<double>(ideal);
+  state.counters["took/plain"] =
+      std::chrono::duration<double>(took) / std::chrono::duration<double>(plain);
+  state.counters["took/ideal"] =
+      std::chrono::duration<double>(took) / std::chrono::duration<double>(ideal);
 }
 BENCHMARK(overlap)->Arg(5)->Arg(20)->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 

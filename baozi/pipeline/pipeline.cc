@@ -12,12 +12,14 @@ namespace baozi::pipeline {
 namespace {
 
 template <class T>
-T read_number(const PipelineContext& context, const std::string& key, const std::string& text, const char* kind) {
+T read_number(const PipelineContext& context, const std::string& key, const std::string& text,
+              const char* kind) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) {
-    throw Error(Code::kInvalidArgument, fmt::format("option '{}' of pipeline '{}' is '{}', but {} is wanted", key,
-                                                    context.name, text, kind));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("option '{}' of pipeline '{}' is '{}', but {} is wanted", key,
+                            context.name, text, kind));
   }
   return value;
 }
@@ -25,8 +27,9 @@ T read_number(const PipelineContext& context, const std::string& key, const std:
 bool read_bool(const PipelineContext& context, const std::string& key, const std::string& text) {
   if (text == "true") return true;
   if (text == "false") return false;
-  throw Error(Code::kInvalidArgument, fmt::format("option '{}' of pipeline '{}' is '{}', but true or false is wanted",
-                                                  key, context.name, text));
+  throw Error(Code::kInvalidArgument,
+              fmt::format("option '{}' of pipeline '{}' is '{}', but true or false is wanted", key,
+                          context.name, text));
 }
 
 }  // namespace
@@ -37,7 +40,8 @@ std::string PipelineContext::option(const std::string& key, std::string fallback
 }
 std::int64_t PipelineContext::option(const std::string& key, std::int64_t fallback) const {
   const auto at = options.find(key);
-  return at == options.end() ? fallback : read_number<std::int64_t>(*this, key, at->second, "a whole number");
+  return at == options.end() ? fallback
+                             : read_number<std::int64_t>(*this, key, at->second, "a whole number");
 }
 double PipelineContext::option(const std::string& key, double fallback) const {
   const auto at = options.find(key);
@@ -49,14 +53,15 @@ bool PipelineContext::option(const std::string& key, bool fallback) const {
 }
 int PipelineContext::option(const std::string& key, int fallback) const {
   const auto at = options.find(key);
-  return at == options.end() ? fallback : read_number<int>(*this, key, at->second, "a whole number");
+  return at == options.end() ? fallback
+                             : read_number<int>(*this, key, at->second, "a whole number");
 }
 
 void PipelineContext::check_options(std::initializer_list<std::string_view> known) const {
   for (const auto& [key, value] : options) {
     if (std::ranges::find(known, key) != known.end()) continue;
-    throw Error(Code::kInvalidArgument, fmt::format("pipeline '{}' has no option '{}'; it has: {}", name, key,
-                                                    fmt::join(known, ", ")));
+    throw Error(Code::kInvalidArgument, fmt::format("pipeline '{}' has no option '{}'; it has: {}",
+                                                    name, key, fmt::join(known, ", ")));
   }
 }
 
@@ -71,9 +76,10 @@ Task<Tensors> infer_on(std::shared_ptr<model::Servable> servable, Tensors inputs
 Task<Tensor> infer_on(std::shared_ptr<model::Servable> servable, Tensor input, int priority) {
   const engine::Signature& signature = servable->signature();
   if (signature.inputs.size() != 1 || signature.outputs.size() != 1) {
-    throw Error(Code::kFailedPrecondition,
-                fmt::format("model '{}' takes {} inputs and gives {} outputs, so they must be named", servable->name(),
-                            signature.inputs.size(), signature.outputs.size()));
+    throw Error(
+        Code::kFailedPrecondition,
+        fmt::format("model '{}' takes {} inputs and gives {} outputs, so they must be named",
+                    servable->name(), signature.inputs.size(), signature.outputs.size()));
   }
   Tensors inputs;
   inputs.push_back({signature.inputs.front().name, std::move(input)});
@@ -84,10 +90,12 @@ Task<Tensor> infer_on(std::shared_ptr<model::Servable> servable, Tensor input, i
 void Registry::add(std::string kind, Factory factory) {
   const std::lock_guard lock(mutex_);
   const auto [at, added] = factories_.try_emplace(std::move(kind), std::move(factory));
-  if (!added) throw Error(Code::kAlreadyExists, fmt::format("there is a pipeline '{}' already", at->first));
+  if (!added)
+    throw Error(Code::kAlreadyExists, fmt::format("there is a pipeline '{}' already", at->first));
 }
 
-std::shared_ptr<model::Servable> Registry::make(std::string_view kind, PipelineContext context) const {
+std::shared_ptr<model::Servable> Registry::make(std::string_view kind,
+                                                PipelineContext context) const {
   Factory factory;
   {
     const std::lock_guard lock(mutex_);
@@ -95,7 +103,8 @@ std::shared_ptr<model::Servable> Registry::make(std::string_view kind, PipelineC
     if (at != factories_.end()) factory = at->second;
   }
   if (!factory) {
-    throw Error(Code::kNotFound, fmt::format("no pipeline '{}'; there are: {}", kind, fmt::join(kinds(), ", ")));
+    throw Error(Code::kNotFound,
+                fmt::format("no pipeline '{}'; there are: {}", kind, fmt::join(kinds(), ", ")));
   }
   return factory(std::move(context));
 }
@@ -133,7 +142,8 @@ model::Statistics Pipeline::statistics() const {
 
 void Pipeline::check_inputs(const Tensors& inputs) const {
   const std::vector<engine::TensorSpec>& specs = spec_.signature.inputs;
-  for (const engine::TensorSpec& spec : specs) engine::check_fits(spec, get_tensor(inputs, spec.name));
+  for (const engine::TensorSpec& spec : specs)
+    engine::check_fits(spec, get_tensor(inputs, spec.name));
   if (inputs.size() == specs.size()) return;
   for (const NamedTensor& input : inputs) {
     if (spec_.signature.input_index(input.name) < 0) {
@@ -141,7 +151,8 @@ void Pipeline::check_inputs(const Tensors& inputs) const {
                   fmt::format("pipeline '{}' has no input '{}'", context_.name, input.name));
     }
   }
-  throw Error(Code::kInvalidArgument, fmt::format("an input of pipeline '{}' is given twice", context_.name));
+  throw Error(Code::kInvalidArgument,
+              fmt::format("an input of pipeline '{}' is given twice", context_.name));
 }
 
 void Pipeline::pick_outputs(std::vector<std::string> wanted, Tensors& outputs) const {
@@ -152,7 +163,8 @@ void Pipeline::pick_outputs(std::vector<std::string> wanted, Tensors& outputs) c
   for (std::string& output : wanted) {
     const Tensor* tensor = find_tensor(outputs, output);
     if (tensor == nullptr) {
-      throw Error(Code::kInternal, fmt::format("pipeline '{}' left out its output '{}'", context_.name, output));
+      throw Error(Code::kInternal,
+                  fmt::format("pipeline '{}' left out its output '{}'", context_.name, output));
     }
     picked.push_back({std::move(output), *tensor});
   }
@@ -169,8 +181,8 @@ void Pipeline::count(bool ok, Time start) noexcept {
   if (!ok) return;
   statistics_.inference_count += 1;
   statistics_.execution_count += 1;
-  statistics_.last_inference_ms = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
-                                                             std::chrono::milliseconds(1));
+  statistics_.last_inference_ms = static_cast<std::uint64_t>(
+      std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1));
 }
 
 Task<model::InferResponse> Pipeline::infer(model::InferRequest request) {
@@ -185,7 +197,8 @@ Task<model::InferResponse> Pipeline::infer(model::InferRequest request) {
   check_inputs(request.inputs);
   for (const std::string& wanted : request.outputs) {
     if (spec_.signature.output_index(wanted) < 0) {
-      throw Error(Code::kInvalidArgument, fmt::format("pipeline '{}' has no output '{}'", context_.name, wanted));
+      throw Error(Code::kInvalidArgument,
+                  fmt::format("pipeline '{}' has no output '{}'", context_.name, wanted));
     }
   }
   std::string id = request.id;
@@ -202,7 +215,8 @@ Task<model::InferResponse> Pipeline::infer(model::InferRequest request) {
     if (foreign_error.empty()) foreign_error = "an exception without text";
   }
   if (!foreign_error.empty()) {
-    throw Error(Code::kInternal, fmt::format("pipeline '{}' failed: {}", context_.name, foreign_error));
+    throw Error(Code::kInternal,
+                fmt::format("pipeline '{}' failed: {}", context_.name, foreign_error));
   }
   pick_outputs(std::move(wanted), response.outputs);
   response.model = context_.name;

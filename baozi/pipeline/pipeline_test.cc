@@ -33,7 +33,8 @@ Task<Tensors> add_amount(std::shared_ptr<const Adder> self, Tensors inputs) {
   Executor& here = co_await this_executor();
   if (std::string_view(here.name()) != "cpu") throw Error(Code::kInternal, "not on the CPU pool");
   std::vector<float> values;
-  for (const float value : get_tensor(inputs, "x").values<float>()) values.push_back(value + self->amount);
+  for (const float value : get_tensor(inputs, "x").values<float>())
+    values.push_back(value + self->amount);
   const Shape shape{static_cast<std::int64_t>(values.size())};
   Tensors outputs;
   outputs.push_back({"y", Tensor::of<float>(shape, std::span<const float>(values))});
@@ -84,7 +85,8 @@ class PipelineTest : public testing::Test {
     made.inputs.push_back({"x", floats(values)});
     return made;
   }
-  static Error error_of(const std::shared_ptr<model::Servable>& servable, model::InferRequest request) {
+  static Error error_of(const std::shared_ptr<model::Servable>& servable,
+                        model::InferRequest request) {
     try {
       sync_wait(servable->infer(std::move(request)));
     } catch (const Error& error) {
@@ -98,7 +100,8 @@ class PipelineTest : public testing::Test {
 };
 
 TEST_F(PipelineTest, RunsOnTheCpuPoolAndKeepsOnlyItsOutputs) {
-  auto servable = make_pipeline(context("adder"), spec(), std::make_shared<Adder>(Adder{2.0F}), &add_amount);
+  auto servable =
+      make_pipeline(context("adder"), spec(), std::make_shared<Adder>(Adder{2.0F}), &add_amount);
   const model::InferResponse response = sync_wait(servable->infer(request({1, 2})));
   EXPECT_EQ(response.model, "adder");
   EXPECT_EQ(response.id, "7");
@@ -111,10 +114,12 @@ TEST_F(PipelineTest, RunsOnTheCpuPoolAndKeepsOnlyItsOutputs) {
 TEST_F(PipelineTest, CallsAnotherServableByName) {
   PipelineSpec needs = spec();
   needs.models = {"adder"};
-  auto servable = make_pipeline(context("twice"), needs, std::make_shared<Twice>(Twice{context("twice")}), &twice);
+  auto servable = make_pipeline(context("twice"), needs,
+                                std::make_shared<Twice>(Twice{context("twice")}), &twice);
   EXPECT_FALSE(servable->ready());
   EXPECT_EQ(error_of(servable, request({1})).code(), Code::kNotFound);
-  models_.add(make_pipeline(context("adder"), spec(), std::make_shared<Adder>(Adder{2.0F}), &add_amount));
+  models_.add(
+      make_pipeline(context("adder"), spec(), std::make_shared<Adder>(Adder{2.0F}), &add_amount));
   EXPECT_TRUE(servable->ready());
   const model::InferResponse response = sync_wait(servable->infer(request({1})));
   EXPECT_THAT(response.outputs[0].tensor.values<float>(), ElementsAre(5));
@@ -151,7 +156,8 @@ TEST_F(PipelineTest, ReportsAForgottenOutputAndAForeignException) {
 
 TEST_F(PipelineTest, OptionsAreReadStrictly) {
   PipelineContext with = context("o");
-  with.options = {{"top_k", "7"}, {"scale", "0.5"}, {"skip", "true"}, {"bad", "5x"}, {"labels", "a.txt"}};
+  with.options = {
+      {"top_k", "7"}, {"scale", "0.5"}, {"skip", "true"}, {"bad", "5x"}, {"labels", "a.txt"}};
   EXPECT_EQ(with.option("top_k", 1), 7);
   EXPECT_EQ(with.option("absent", 3), 3);
   EXPECT_EQ(with.option("scale", 1.0), 0.5);
@@ -170,7 +176,8 @@ TEST_F(PipelineTest, OptionsAreReadStrictly) {
 TEST_F(PipelineTest, RegistryMakesByKindAndNamesWhatItHas) {
   Registry kinds;
   kinds.add("adder", [](PipelineContext made) {
-    return make_pipeline(std::move(made), spec(), std::make_shared<Adder>(Adder{1.0F}), &add_amount);
+    return make_pipeline(std::move(made), spec(), std::make_shared<Adder>(Adder{1.0F}),
+                         &add_amount);
   });
   EXPECT_THROW(kinds.add("adder", nullptr), Error);
   EXPECT_EQ(kinds.make("adder", context("plus_one"))->name(), "plus_one");

@@ -16,21 +16,25 @@ void load_plugin(const std::filesystem::path& file, Registry& target) {
   if (handle == nullptr) {
     const char* why = ::dlerror();
     throw Error(Code::kFailedPrecondition,
-                fmt::format("plug-in {} cannot be opened: {}", file.string(), why != nullptr ? why : "unknown"));
+                fmt::format("plug-in {} cannot be opened: {}", file.string(),
+                            why != nullptr ? why : "unknown"));
   }
   const auto* abi = static_cast<const std::uint32_t*>(::dlsym(handle, "baozi_plugin_abi"));
   auto* add = reinterpret_cast<void (*)(Registry&)>(::dlsym(handle, "baozi_plugin_register"));
   if (abi == nullptr || add == nullptr) {
     ::dlclose(handle);
-    throw Error(Code::kFailedPrecondition,
-                fmt::format("plug-in {} has no BAOZI_PLUGIN(registry) {{ … }} in it", file.string()));
+    throw Error(
+        Code::kFailedPrecondition,
+        fmt::format("plug-in {} has no BAOZI_PLUGIN(registry) {{ … }} in it", file.string()));
   }
   if (*abi != kPluginAbi) {
     const std::uint32_t theirs = *abi;
     ::dlclose(handle);
-    throw Error(Code::kFailedPrecondition,
-                fmt::format("plug-in {} was built against plug-in ABI {}, but this baozi has {}; rebuild it",
-                            file.string(), theirs, kPluginAbi));
+    throw Error(
+        Code::kFailedPrecondition,
+        fmt::format(
+            "plug-in {} was built against plug-in ABI {}, but this baozi has {}; rebuild it",
+            file.string(), theirs, kPluginAbi));
   }
   // From here on its code may be referred to, so it is never closed.
   add(target);

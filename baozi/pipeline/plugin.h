@@ -1,4 +1,5 @@
-// Plug-in pipelines: a shared object with pipelines of yours, for `baozi serve --plugin libmine.so`.
+// Plug-in pipelines: a shared object with pipelines of yours, for `baozi serve --plugin
+// libmine.so`.
 //
 //   #include <baozi/pipeline/plugin.h>
 //   BAOZI_PLUGIN(registry) {
@@ -18,17 +19,18 @@ namespace baozi::pipeline {
 // Counts up whenever a type that a plug-in sees changes; a plug-in of another number is refused.
 inline constexpr std::uint32_t kPluginAbi = 1;
 
-// Opens the shared object and lets it register its pipelines. It stays open for the life of the program.
-// Errors: kNotFound (no such file), kFailedPrecondition (not a shared object, no BAOZI_PLUGIN in it, or built against
-// another version of baozi), and what the plug-in's own registration throws.
+// Opens the shared object and lets it register its pipelines. It stays open for the life of the
+// program. Errors: kNotFound (no such file), kFailedPrecondition (not a shared object, no
+// BAOZI_PLUGIN in it, or built against another version of baozi), and what the plug-in's own
+// registration throws.
 void load_plugin(const std::filesystem::path& file, Registry& target = registry());
 
 }  // namespace baozi::pipeline
 
-#define BAOZI_PLUGIN(registry_name)                                                                      \
-  extern "C" {                                                                                           \
-  extern const std::uint32_t baozi_plugin_abi;                                                           \
-  const std::uint32_t baozi_plugin_abi = ::baozi::pipeline::kPluginAbi;                                  \
-  void baozi_plugin_register(::baozi::pipeline::Registry& registry_name);                                \
-  }                                                                                                      \
+#define BAOZI_PLUGIN(registry_name)                                       \
+  extern "C" {                                                            \
+  extern const std::uint32_t baozi_plugin_abi;                            \
+  const std::uint32_t baozi_plugin_abi = ::baozi::pipeline::kPluginAbi;   \
+  void baozi_plugin_register(::baozi::pipeline::Registry& registry_name); \
+  }                                                                       \
   void baozi_plugin_register(::baozi::pipeline::Registry& registry_name)

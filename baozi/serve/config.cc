@@ -24,12 +24,16 @@ HttpConfig read_http(YamlReader reader) {
   HttpConfig http;
   http.host = reader.text("host", http.host);
   http.port = static_cast<std::uint16_t>(reader.integer("port", http.port, 0, 65'535));
-  http.body_bytes_max = static_cast<std::size_t>(
-      reader.integer("body_bytes_max", static_cast<std::int64_t>(http.body_bytes_max), 1, std::int64_t{1} << 40));
-  http.connections_max = static_cast<int>(reader.integer("connections_max", http.connections_max, 1, 1'000'000));
-  http.head_timeout = milliseconds(reader.integer("head_timeout_ms", http.head_timeout.count(), 1, kDayMs));
-  http.idle_timeout = milliseconds(reader.integer("idle_timeout_ms", http.idle_timeout.count(), 1, kDayMs));
-  http.drain_timeout = milliseconds(reader.integer("drain_timeout_ms", http.drain_timeout.count(), 0, kDayMs));
+  http.body_bytes_max = static_cast<std::size_t>(reader.integer(
+      "body_bytes_max", static_cast<std::int64_t>(http.body_bytes_max), 1, std::int64_t{1} << 40));
+  http.connections_max =
+      static_cast<int>(reader.integer("connections_max", http.connections_max, 1, 1'000'000));
+  http.head_timeout =
+      milliseconds(reader.integer("head_timeout_ms", http.head_timeout.count(), 1, kDayMs));
+  http.idle_timeout =
+      milliseconds(reader.integer("idle_timeout_ms", http.idle_timeout.count(), 1, kDayMs));
+  http.drain_timeout =
+      milliseconds(reader.integer("drain_timeout_ms", http.drain_timeout.count(), 0, kDayMs));
   reader.finish();
   return http;
 }
@@ -49,7 +53,8 @@ std::vector<engine::Provider> read_providers(YamlReader& model, const fs::path& 
     engine::Provider provider;
     provider.name = reader.required_text("name");
     provider.options = reader.text_map("options");
-    if (const std::string library = reader.text("library", ""); !library.empty()) provider.library = base / library;
+    if (const std::string library = reader.text("library", ""); !library.empty())
+      provider.library = base / library;
     reader.finish();
     providers.push_back(std::move(provider));
   }
@@ -65,11 +70,14 @@ ModelConfig read_model(YamlReader& reader, const fs::path& base) {
   model.batch = read_batch(reader.child("batch"));
   model.queue_max = static_cast<int>(reader.integer("queue_max", 0, 0, 10'000'000));
   model.pad = reader.number_map("pad");
-  if (const std::string labels = reader.text("labels", ""); !labels.empty()) model.labels = base / labels;
+  if (const std::string labels = reader.text("labels", ""); !labels.empty())
+    model.labels = base / labels;
   model.options.threads = static_cast<int>(reader.integer("threads", 1, 1, 1024));
-  model.options.optimization_level = static_cast<int>(reader.integer("optimization_level", 99, 0, 99));
+  model.options.optimization_level =
+      static_cast<int>(reader.integer("optimization_level", 99, 0, 99));
   model.options.session_config = reader.text_map("session_config");
-  model.options.memory_bytes_max = static_cast<std::size_t>(reader.integer("memory_bytes_max", 0, 0, std::int64_t{1} << 50));
+  model.options.memory_bytes_max =
+      static_cast<std::size_t>(reader.integer("memory_bytes_max", 0, 0, std::int64_t{1} << 50));
   model.options.providers = read_providers(reader, base);
   reader.finish();
   return model;
@@ -88,8 +96,10 @@ void refuse_same_names(const Config& config) {
   std::set<std::string> names;
   const auto add = [&](const std::string& name) {
     if (!names.insert(name).second) {
-      throw Error(Code::kInvalidArgument,
-                  fmt::format("{}: two models or pipelines are called '{}'; give one another 'name'", config.file.string(), name));
+      throw Error(
+          Code::kInvalidArgument,
+          fmt::format("{}: two models or pipelines are called '{}'; give one another 'name'",
+                      config.file.string(), name));
     }
   };
   for (const ModelConfig& model : config.models) add(model.name);
@@ -100,12 +110,14 @@ bool is_version(const std::string& text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// The model file in a version folder: Triton's "model.*" first, else the only file an engine accepts.
+// The model file in a version folder: Triton's "model.*" first, else the only file an engine
+// accepts.
 fs::path model_file_in(const fs::path& folder) {
   std::vector<fs::path> candidates;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string extension = entry.path().extension().string();
-    if (extension == ".onnx" || extension == ".gguf" || extension == ".fake") candidates.push_back(entry.path());
+    if (extension == ".onnx" || extension == ".gguf" || extension == ".fake")
+      candidates.push_back(entry.path());
   }
   std::ranges::sort(candidates);
   for (const fs::path& candidate : candidates) {
@@ -116,7 +128,8 @@ fs::path model_file_in(const fs::path& folder) {
 
 bool has_versions(const fs::path& folder) {
   return std::ranges::any_of(fs::directory_iterator(folder), [](const fs::directory_entry& entry) {
-    return entry.is_directory() && is_version(entry.path().filename().string()) && !model_file_in(entry.path()).empty();
+    return entry.is_directory() && is_version(entry.path().filename().string()) &&
+           !model_file_in(entry.path()).empty();
   });
 }
 
@@ -136,9 +149,9 @@ Config config_of_folder(const fs::path& folder) {
     config.models.push_back(std::move(model));
   }
   if (config.models.empty()) {
-    throw Error(Code::kNotFound,
-                fmt::format("no model in {}: expected MODEL/VERSION/model.onnx, for example {}/my_model/1/model.onnx",
-                            folder.string(), folder.string()));
+    throw Error(Code::kNotFound, fmt::format("no model in {}: expected MODEL/VERSION/model.onnx, "
+                                             "for example {}/my_model/1/model.onnx",
+                                             folder.string(), folder.string()));
   }
   return config;
 }
@@ -152,18 +165,24 @@ Config parse_config(const std::string& text, const fs::path& file) {
   try {
     root = YAML::Load(text);
   } catch (const YAML::ParserException& error) {
-    throw Error(Code::kInvalidArgument, fmt::format("{}:{}:{}: not valid YAML: {}", file.string(), error.mark.line + 1,
-                                                    error.mark.column + 1, error.msg));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("{}:{}:{}: not valid YAML: {}", file.string(), error.mark.line + 1,
+                            error.mark.column + 1, error.msg));
   }
   const fs::path base = config.base();
   YamlReader reader(root, file, "");
   config.http = read_http(reader.child("http"));
   config.cpu_threads = static_cast<int>(reader.integer("cpu_threads", 0, 0, 64));
-  config.log_level = reader.choice("log_level", config.log_level, {"trace", "debug", "info", "warning", "error", "off"});
-  config.requests_max = static_cast<int>(reader.integer("requests_max", config.requests_max, 1, 10'000'000));
-  for (const std::string& plugin : reader.text_list("plugins")) config.plugins.push_back(base / plugin);
-  for (YamlReader& model : reader.children("models")) config.models.push_back(read_model(model, base));
-  for (YamlReader& pipeline : reader.children("pipelines")) config.pipelines.push_back(read_pipeline(pipeline));
+  config.log_level = reader.choice("log_level", config.log_level,
+                                   {"trace", "debug", "info", "warning", "error", "off"});
+  config.requests_max =
+      static_cast<int>(reader.integer("requests_max", config.requests_max, 1, 10'000'000));
+  for (const std::string& plugin : reader.text_list("plugins"))
+    config.plugins.push_back(base / plugin);
+  for (YamlReader& model : reader.children("models"))
+    config.models.push_back(read_model(model, base));
+  for (YamlReader& pipeline : reader.children("pipelines"))
+    config.pipelines.push_back(read_pipeline(pipeline));
   reader.finish();
   if (config.models.empty() && config.pipelines.empty()) {
     reader.fail("nothing to serve: 'models' and 'pipelines' are both empty");
@@ -174,23 +193,28 @@ Config parse_config(const std::string& text, const fs::path& file) {
 
 Config load_config(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw Error(Code::kNotFound, fmt::format("cannot read the config file {}", file.string()));
+  if (!stream)
+    throw Error(Code::kNotFound, fmt::format("cannot read the config file {}", file.string()));
   const std::string text((std::istreambuf_iterator<char>(stream)), {});
   return parse_config(text, file);
 }
 
 Config config_for(const fs::path& path, const std::string& name) {
-  if (!fs::exists(path)) throw Error(Code::kNotFound, fmt::format("{} does not exist", path.string()));
+  if (!fs::exists(path))
+    throw Error(Code::kNotFound, fmt::format("{} does not exist", path.string()));
   const std::string extension = path.extension().string();
   if (extension == ".yaml" || extension == ".yml") {
     if (!name.empty()) {
-      throw Error(Code::kInvalidArgument, "--name is for a single model; a config file names its models itself");
+      throw Error(Code::kInvalidArgument,
+                  "--name is for a single model; a config file names its models itself");
     }
     return load_config(path);
   }
   const fs::path absolute = fs::absolute(path).lexically_normal();
   if (fs::is_directory(absolute) && !has_versions(absolute)) {
-    if (!name.empty()) throw Error(Code::kInvalidArgument, "--name is for a single model, not for a folder of several");
+    if (!name.empty())
+      throw Error(Code::kInvalidArgument,
+                  "--name is for a single model, not for a folder of several");
     return config_of_folder(absolute);
   }
   Config config;
@@ -199,25 +223,31 @@ Config config_for(const fs::path& path, const std::string& name) {
   model.path = absolute;
   const fs::path folder = fs::is_directory(absolute) ? absolute : absolute.parent_path();
   const fs::path last = absolute.filename().empty() ? absolute.parent_path() : absolute;
-  model.name = !name.empty() ? name : fs::is_directory(absolute) ? last.filename().string() : absolute.stem().string();
+  model.name = !name.empty()                ? name
+               : fs::is_directory(absolute) ? last.filename().string()
+                                            : absolute.stem().string();
   if (fs::exists(folder / "labels.txt")) model.labels = folder / "labels.txt";
   config.models.push_back(std::move(model));
   return config;
 }
 
 std::vector<ModelVersion> find_versions(const fs::path& path) {
-  if (!fs::exists(path)) throw Error(Code::kNotFound, fmt::format("{} does not exist", path.string()));
+  if (!fs::exists(path))
+    throw Error(Code::kNotFound, fmt::format("{} does not exist", path.string()));
   if (!fs::is_directory(path)) return {{"1", path}};
   std::vector<ModelVersion> versions;
   for (const auto& entry : fs::directory_iterator(path)) {
     const std::string name = entry.path().filename().string();
     if (!entry.is_directory() || !is_version(name)) continue;
-    if (fs::path file = model_file_in(entry.path()); !file.empty()) versions.push_back({name, std::move(file)});
+    if (fs::path file = model_file_in(entry.path()); !file.empty())
+      versions.push_back({name, std::move(file)});
   }
   if (versions.empty()) {
-    throw Error(Code::kNotFound, fmt::format("no version in {}: expected {}/1/model.onnx", path.string(), path.string()));
+    throw Error(Code::kNotFound, fmt::format("no version in {}: expected {}/1/model.onnx",
+                                             path.string(), path.string()));
   }
-  std::ranges::sort(versions, {}, [](const ModelVersion& v) { return std::pair(v.version.size(), v.version); });
+  std::ranges::sort(versions, {},
+                    [](const ModelVersion& v) { return std::pair(v.version.size(), v.version); });
   return versions;
 }
 

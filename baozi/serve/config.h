@@ -1,6 +1,8 @@
-// Config: what to serve and how, from a YAML file, a folder of models or a single model file. Constant once loaded.
+// Config: what to serve and how, from a YAML file, a folder of models or a single model file.
+// Constant once loaded.
 //
-//   Config config = load_config("baozi.yaml");      // throws Error kInvalidArgument "baozi.yaml:12:5: unknown key …"
+//   // throws Error kInvalidArgument "baozi.yaml:12:5: unknown key …"
+//   Config config = load_config("baozi.yaml");
 //
 // The file's format is published as docs/config.schema.json.
 #pragma once
@@ -18,45 +20,47 @@ namespace baozi::serve {
 
 struct HttpConfig {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8000;                    // 0: any free one, printed at start
+  std::uint16_t port = 8000;  // 0: any free one, printed at start
   std::size_t body_bytes_max = 256u << 20;
   int connections_max = 16'384;
   std::chrono::milliseconds head_timeout{10'000};
   std::chrono::milliseconds idle_timeout{60'000};
-  std::chrono::milliseconds drain_timeout{30'000};  // after SIGTERM; then what still runs is cancelled
+  std::chrono::milliseconds drain_timeout{
+      30'000};  // after SIGTERM; then what still runs is cancelled
 };
 
 struct BatchConfig {
-  std::string policy = "adaptive";              // "adaptive", "delay" or "size"
-  int max = 32;                                 // rows
-  std::chrono::microseconds delay{1'000};       // for policy "delay"
+  std::string policy = "adaptive";         // "adaptive", "delay" or "size"
+  int max = 32;                            // rows
+  std::chrono::microseconds delay{1'000};  // for policy "delay"
 };
 
 struct ModelConfig {
   std::string name;
-  std::filesystem::path path;                   // a model file, or a folder of version folders
-  std::string engine;                           // "": by the file's name
-  int instances = 0;                            // 0: one a core
+  std::filesystem::path path;  // a model file, or a folder of version folders
+  std::string engine;          // "": by the file's name
+  int instances = 0;           // 0: one a core
   BatchConfig batch;
-  int queue_max = 0;                            // waiting requests; 0: the batcher's default
-  std::map<std::string, double> pad;            // inputs that may be padded to a common length, and with what
-  std::filesystem::path labels;                 // a class name a line
+  int queue_max = 0;                  // waiting requests; 0: the batcher's default
+  std::map<std::string, double> pad;  // inputs that may be padded to a common length, and with what
+  std::filesystem::path labels;       // a class name a line
   engine::ModelOptions options;
 };
 
 struct PipelineConfig {
   std::string name;
-  std::string type;                             // a registered pipeline: "classify", "embed", "ocr", a plug-in's
-  std::map<std::string, std::string> options;   // paths relative to the file are made absolute by the pipeline itself
+  std::string type;  // a registered pipeline: "classify", "embed", "ocr", a plug-in's
+  std::map<std::string, std::string>
+      options;  // paths relative to the file are made absolute by the pipeline itself
 };
 
 struct Config {
-  std::filesystem::path file;                   // where it came from; relative paths start at its folder
+  std::filesystem::path file;  // where it came from; relative paths start at its folder
   HttpConfig http;
-  int cpu_threads = 0;                          // of the pool for pre- and post-processing; 0: one a core
+  int cpu_threads = 0;  // of the pool for pre- and post-processing; 0: one a core
   std::string log_level = "info";
-  int requests_max = 20'000;                    // in flight in the whole process
-  std::vector<std::filesystem::path> plugins;   // shared libraries with pipelines
+  int requests_max = 20'000;                   // in flight in the whole process
+  std::vector<std::filesystem::path> plugins;  // shared libraries with pipelines
   std::vector<ModelConfig> models;
   std::vector<PipelineConfig> pipelines;
 
@@ -64,17 +68,19 @@ struct Config {
   std::filesystem::path base() const { return file.parent_path(); }
 };
 
-// Reads a YAML file. Errors: kNotFound, kInvalidArgument as "file:line:column: what, and how to mend it".
+// Reads a YAML file. Errors: kNotFound, kInvalidArgument as "file:line:column: what, and how to
+// mend it".
 Config load_config(const std::filesystem::path& file);
 // As load_config, from text; `file` is for messages and relative paths.
 Config parse_config(const std::string& text, const std::filesystem::path& file);
 
-// What `baozi serve PATH` serves: a .yaml/.yml file, a folder of models (Triton's layout: folder/MODEL/VERSION/file), or one
-// model file under `name` (its stem when empty). Errors: kNotFound, kInvalidArgument.
+// What `baozi serve PATH` serves: a .yaml/.yml file, a folder of models (Triton's layout:
+// folder/MODEL/VERSION/file), or one model file under `name` (its stem when empty). Errors:
+// kNotFound, kInvalidArgument.
 Config config_for(const std::filesystem::path& path, const std::string& name = "");
 
-// The versions of a model path, ascending: {"1", folder/1/model.onnx}, …; a bare file is version "1".
-// Errors: kNotFound when the folder has no version folder with a model file in it.
+// The versions of a model path, ascending: {"1", folder/1/model.onnx}, …; a bare file is version
+// "1". Errors: kNotFound when the folder has no version folder with a model file in it.
 struct ModelVersion {
   std::string version;
   std::filesystem::path file;

@@ -48,7 +48,8 @@ models:
       - {name: mine, library: libep.so}
 pipelines:
   - {name: read, type: ocr, options: {skip_failed: "true"}}
-)", "/shop/baozi.yaml");
+)",
+                                     "/shop/baozi.yaml");
   EXPECT_EQ(config.http.host, "0.0.0.0");
   EXPECT_EQ(config.http.port, 0);
   EXPECT_EQ(config.http.connections_max, 7);
@@ -77,25 +78,35 @@ TEST(Config, TypoNamesFileLineColumnAndTheFix) {
 }
 
 TEST(Config, UnlikeKeyListsTheKnownOnes) {
-  EXPECT_THAT(error_of("models:\n  - path: a.onnx\nzzzzzz: 1\n"), HasSubstr("shop.yaml:3:1: unknown key 'zzzzzz'; known here: "));
+  EXPECT_THAT(error_of("models:\n  - path: a.onnx\nzzzzzz: 1\n"),
+              HasSubstr("shop.yaml:3:1: unknown key 'zzzzzz'; known here: "));
 }
 
 TEST(Config, WrongValuesSayWhatIsExpected) {
-  EXPECT_THAT(error_of("http: {port: 70000}\nmodels: [{path: a}]"), HasSubstr("'port' is 70000, but must be between 0 and 65535"));
-  EXPECT_THAT(error_of("http: {port: many}\nmodels: [{path: a}]"), HasSubstr("'port' must be a whole number"));
-  EXPECT_THAT(error_of("models: [{path: a, batch: {policy: best}}]"), HasSubstr("must be one of adaptive, delay, size"));
+  EXPECT_THAT(error_of("http: {port: 70000}\nmodels: [{path: a}]"),
+              HasSubstr("'port' is 70000, but must be between 0 and 65535"));
+  EXPECT_THAT(error_of("http: {port: many}\nmodels: [{path: a}]"),
+              HasSubstr("'port' must be a whole number"));
+  EXPECT_THAT(error_of("models: [{path: a, batch: {policy: best}}]"),
+              HasSubstr("must be one of adaptive, delay, size"));
   EXPECT_THAT(error_of("models: {path: a}"), HasSubstr("'models' must be a list"));
   EXPECT_THAT(error_of("models: [{name: x}]"), HasSubstr("'path' is missing"));
   EXPECT_THAT(error_of("- a\n"), HasSubstr("a mapping of keys to values is expected"));
-  EXPECT_THAT(error_of("models: [{path: a, pad: {x: y}}]"), HasSubstr("'x' in 'pad' must be a number"));
+  EXPECT_THAT(error_of("models: [{path: a, pad: {x: y}}]"),
+              HasSubstr("'x' in 'pad' must be a number"));
 }
 
-TEST(Config, NothingToServeIsAnError) { EXPECT_THAT(error_of("log_level: info\n"), HasSubstr("nothing to serve")); }
+TEST(Config, NothingToServeIsAnError) {
+  EXPECT_THAT(error_of("log_level: info\n"), HasSubstr("nothing to serve"));
+}
 
-TEST(Config, BrokenYamlNamesTheLine) { EXPECT_THAT(error_of("models: [\n"), HasSubstr("shop.yaml:2:1: not valid YAML")); }
+TEST(Config, BrokenYamlNamesTheLine) {
+  EXPECT_THAT(error_of("models: [\n"), HasSubstr("shop.yaml:2:1: not valid YAML"));
+}
 
 TEST(Config, SameNameTwiceIsAnError) {
-  EXPECT_THAT(error_of("models: [{path: a, name: x}, {path: b, name: x}]"), HasSubstr("two models or pipelines are called 'x'"));
+  EXPECT_THAT(error_of("models: [{path: a, name: x}, {path: b, name: x}]"),
+              HasSubstr("two models or pipelines are called 'x'"));
 }
 
 class ModelFolder : public testing::Test {
@@ -103,7 +114,8 @@ class ModelFolder : public testing::Test {
   void SetUp() override {
     folder_ = fs::temp_directory_path() / ("baozi_config_test_" + std::to_string(::getpid()));
     fs::remove_all(folder_);
-    for (const char* file : {"text/1/model.onnx", "text/10/model.onnx", "text/2/weights.onnx", "image/1/model.onnx"}) {
+    for (const char* file :
+         {"text/1/model.onnx", "text/10/model.onnx", "text/2/weights.onnx", "image/1/model.onnx"}) {
       fs::create_directories((folder_ / file).parent_path());
       std::ofstream(folder_ / file) << "x";
     }

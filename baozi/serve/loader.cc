@@ -36,7 +36,8 @@ std::vector<std::string> read_labels(const std::filesystem::path& file) {
   std::vector<std::string> labels;
   if (file.empty()) return labels;
   std::ifstream stream(file);
-  if (!stream) throw Error(Code::kNotFound, fmt::format("cannot read the labels file {}", file.string()));
+  if (!stream)
+    throw Error(Code::kNotFound, fmt::format("cannot read the labels file {}", file.string()));
   for (std::string line; std::getline(stream, line);) {
     if (line.ends_with('\r')) line.pop_back();
     labels.push_back(std::move(line));
@@ -63,7 +64,8 @@ std::string reason_of(const std::exception_ptr& error) {
 
 }  // namespace
 
-std::shared_ptr<model::Servable> open_model(const ModelConfig& model, const ModelVersion& version, StopToken stop) {
+std::shared_ptr<model::Servable> open_model(const ModelConfig& model, const ModelVersion& version,
+                                            StopToken stop) {
   engine::Engine& engine =
       model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
   pipeline::BatchedModelOptions options;
@@ -80,7 +82,8 @@ std::shared_ptr<model::Servable> open_model(const ModelConfig& model, const Mode
   return std::make_shared<pipeline::BatchedModel>(std::move(loaded), std::move(options));
 }
 
-Loader::Loader(const Config& config, model::Repository& repository, pipeline::Registry& registry, Executor& cpu)
+Loader::Loader(const Config& config, model::Repository& repository, pipeline::Registry& registry,
+               Executor& cpu)
     : config_(config), repository_(repository), registry_(registry), cpu_(cpu) {}
 
 void Loader::announce() {
@@ -108,8 +111,10 @@ void Loader::load_all(StopToken stop) {
     }
   };
   const std::lock_guard lock(mutex_);
-  for (const ModelConfig& model : config_.models) attempt(model.name, [&] { load_model(model, stop); });
-  for (const PipelineConfig& pipeline : config_.pipelines) attempt(pipeline.name, [&] { load_pipeline(pipeline); });
+  for (const ModelConfig& model : config_.models)
+    attempt(model.name, [&] { load_model(model, stop); });
+  for (const PipelineConfig& pipeline : config_.pipelines)
+    attempt(pipeline.name, [&] { load_pipeline(pipeline); });
 }
 
 void Loader::load(const std::string& name, StopToken stop) {
@@ -140,7 +145,8 @@ void Loader::load_model(const ModelConfig& model, StopToken stop) {
       load_version(model, version, stop);
     } catch (...) {
       if (!first) first = std::current_exception();
-      repository_.set_status({model.name, version.version, State::kFailed, reason_of(std::current_exception())});
+      repository_.set_status(
+          {model.name, version.version, State::kFailed, reason_of(std::current_exception())});
     }
   }
   if (first) std::rethrow_exception(first);
@@ -166,7 +172,8 @@ void Loader::load_pipeline(const PipelineConfig& pipeline) {
     repository_.add(registry_.make(pipeline.type, std::move(context)));
     log().info("pipeline {} is ready", pipeline.name);
   } catch (...) {
-    repository_.set_status({pipeline.name, "1", State::kFailed, reason_of(std::current_exception())});
+    repository_.set_status(
+        {pipeline.name, "1", State::kFailed, reason_of(std::current_exception())});
     throw;
   }
 }

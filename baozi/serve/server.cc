@@ -74,7 +74,8 @@ class LaneControl final : public api::ModelControl {
   std::vector<std::weak_ptr<model::Servable>> in_use(const std::string& name) const {
     std::vector<std::weak_ptr<model::Servable>> servables;
     for (const model::VersionStatus& status : repository_.versions(name)) {
-      if (status.state == model::State::kReady) servables.push_back(repository_.find(name, status.version));
+      if (status.state == model::State::kReady)
+        servables.push_back(repository_.find(name, status.version));
     }
     return servables;
   }
@@ -115,8 +116,9 @@ class Server::Impl {
   Lane load_lane_{"load"};
   LaneControl control_{loader_, repository_, load_lane_};
   pipeline::Gate gate_{{.requests_max = static_cast<std::size_t>(config_.requests_max)}};
-  api::HttpApi api_{repository_, {.server_version = BAOZI_VERSION, .cpu = &cpu_, .control = &control_,
-                                  .gate = &gate_}};
+  api::HttpApi api_{
+      repository_,
+      {.server_version = BAOZI_VERSION, .cpu = &cpu_, .control = &control_, .gate = &gate_}};
   Event stop_;
   AsioExecutor io_{"io"};
   net::HttpServer http_;
@@ -135,14 +137,17 @@ Task<void> Server::Impl::load(Impl* self) {
     throw;
   }
   self->loader_.load_all(context.stop);
-  log().info("{} after {} ms", self->repository_.ready() ? "everything is ready" : "loading has ended, not all is ready",
-             std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count());
+  log().info(
+      "{} after {} ms",
+      self->repository_.ready() ? "everything is ready" : "loading has ended, not all is ready",
+      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count());
 }
 
 // The first signal drains, the second ends at once what still runs.
 Task<void> Server::Impl::await_signals(Impl* self) {
   const int first = co_await self->signals_.async_wait(use_task);
-  log().info("{}: draining; once more to end at once", first == SIGINT ? "interrupted" : "asked to terminate");
+  log().info("{}: draining; once more to end at once",
+             first == SIGINT ? "interrupted" : "asked to terminate");
   self->stop_.set();
   co_await self->signals_.async_wait(use_task);
   co_await self->http_.drain(Clock::now());

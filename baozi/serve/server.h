@@ -23,8 +23,8 @@ namespace baozi::serve {
 
 class Server {
  public:
-  // Binds and listens before anything is loaded: from here on clients can connect. Errors: kUnavailable when the address
-  // is taken.
+  // Binds and listens before anything is loaded: from here on clients can connect. Errors:
+  // kUnavailable when the address is taken.
   explicit Server(Config config);
   ~Server();
   Server(const Server&) = delete;
@@ -34,8 +34,9 @@ class Server {
   pipeline::Registry& pipelines() noexcept;
   model::Repository& repository() noexcept;
 
-  // Serves until SIGTERM, SIGINT or stop(), then drains. Models are loaded meanwhile; one that fails is logged and shown by
-  // the repository's index, the others are served. Returns the process's exit status: 0 after a drain.
+  // Serves until SIGTERM, SIGINT or stop(), then drains. Models are loaded meanwhile; one that
+  // fails is logged and shown by the repository's index, the others are served. Returns the
+  // process's exit status: 0 after a drain.
   int run();
 
   // As SIGTERM. May be called before run().

@@ -44,14 +44,16 @@ std::string suggestion(const std::string& key, const std::set<std::string>& know
 
 YamlReader::YamlReader(YAML::Node node, std::filesystem::path file, std::string where)
     : node_(std::move(node)), file_(std::move(file)), where_(std::move(where)) {
-  if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) fail_at(node_.Mark(), "a mapping of keys to values is expected here");
+  if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap())
+    fail_at(node_.Mark(), "a mapping of keys to values is expected here");
 }
 
 void YamlReader::fail_at(const YAML::Mark& mark, const std::string& message) const {
   const std::string place = where_.empty() ? "" : where_ + ": ";
-  if (mark.is_null()) throw Error(Code::kInvalidArgument, fmt::format("{}: {}{}", file_.string(), place, message));
-  throw Error(Code::kInvalidArgument,
-              fmt::format("{}:{}:{}: {}{}", file_.string(), mark.line + 1, mark.column + 1, place, message));
+  if (mark.is_null())
+    throw Error(Code::kInvalidArgument, fmt::format("{}: {}{}", file_.string(), place, message));
+  throw Error(Code::kInvalidArgument, fmt::format("{}:{}:{}: {}{}", file_.string(), mark.line + 1,
+                                                  mark.column + 1, place, message));
 }
 
 void YamlReader::fail(const std::string& message, const std::string& key) const {
@@ -71,10 +73,13 @@ YAML::Node YamlReader::get(const std::string& key) {
     YAML::Node value = node[key];
     if (value.IsDefined()) return value;
   }
-  return YAML::Node(YAML::NodeType::Undefined);  // node[key] of a missing key throws when it is asked anything else
+  return YAML::Node(YAML::NodeType::Undefined);  // node[key] of a missing key throws when it is
+                                                 // asked anything else
 }
 
-bool YamlReader::has(const std::string& key) const { return node_.IsMap() && node_[key].IsDefined(); }
+bool YamlReader::has(const std::string& key) const {
+  return node_.IsMap() && node_[key].IsDefined();
+}
 
 std::string YamlReader::text(const std::string& key, const std::string& otherwise) {
   const YAML::Node value = get(key);
@@ -89,15 +94,18 @@ std::string YamlReader::required_text(const std::string& key) {
   return value;
 }
 
-std::string YamlReader::choice(const std::string& key, const std::string& otherwise, const std::vector<std::string>& choices) {
+std::string YamlReader::choice(const std::string& key, const std::string& otherwise,
+                               const std::vector<std::string>& choices) {
   const std::string value = text(key, otherwise);
   if (std::ranges::find(choices, value) == choices.end()) {
-    fail(fmt::format("'{}' is '{}', but must be one of {}", key, value, fmt::join(choices, ", ")), key);
+    fail(fmt::format("'{}' is '{}', but must be one of {}", key, value, fmt::join(choices, ", ")),
+         key);
   }
   return value;
 }
 
-std::int64_t YamlReader::integer(const std::string& key, std::int64_t otherwise, std::int64_t least, std::int64_t most) {
+std::int64_t YamlReader::integer(const std::string& key, std::int64_t otherwise, std::int64_t least,
+                                 std::int64_t most) {
   const YAML::Node value = get(key);
   if (!value.IsDefined() || value.IsNull()) return otherwise;
   std::int64_t number = 0;
@@ -116,7 +124,9 @@ std::map<std::string, std::string> YamlReader::text_map(const std::string& key) 
   if (!value.IsDefined() || value.IsNull()) return values;
   if (!value.IsMap()) fail(fmt::format("'{}' must be a mapping of names to values", key), key);
   for (const auto& entry : value) {
-    if (!entry.second.IsScalar()) fail_at(entry.second.Mark(), fmt::format("'{}' in '{}' must be a single value", entry.first.Scalar(), key));
+    if (!entry.second.IsScalar())
+      fail_at(entry.second.Mark(),
+              fmt::format("'{}' in '{}' must be a single value", entry.first.Scalar(), key));
     values[entry.first.Scalar()] = entry.second.Scalar();
   }
   return values;
@@ -130,7 +140,8 @@ std::map<std::string, double> YamlReader::number_map(const std::string& key) {
   for (const auto& entry : value) {
     double number = 0;
     if (!entry.second.IsScalar() || !YAML::convert<double>::decode(entry.second, number)) {
-      fail_at(entry.second.Mark(), fmt::format("'{}' in '{}' must be a number", entry.first.Scalar(), key));
+      fail_at(entry.second.Mark(),
+              fmt::format("'{}' in '{}' must be a number", entry.first.Scalar(), key));
     }
     numbers[entry.first.Scalar()] = number;
   }
@@ -157,9 +168,11 @@ std::vector<YamlReader> YamlReader::children(const std::string& key) {
   std::vector<YamlReader> readers;
   const YAML::Node value = get(key);
   if (!value.IsDefined() || value.IsNull()) return readers;
-  if (!value.IsSequence()) fail(fmt::format("'{}' must be a list; begin each item with '- '", key), key);
+  if (!value.IsSequence())
+    fail(fmt::format("'{}' must be a list; begin each item with '- '", key), key);
   for (std::size_t i = 0; i < value.size(); ++i) {
-    readers.emplace_back(value[i], file_, fmt::format("{}{}[{}]", where_.empty() ? "" : where_ + ".", key, i));
+    readers.emplace_back(value[i], file_,
+                         fmt::format("{}{}[{}]", where_.empty() ? "" : where_ + ".", key, i));
   }
   return readers;
 }
@@ -168,7 +181,9 @@ void YamlReader::finish() const {
   if (!node_.IsMap()) return;
   for (const auto& entry : node_) {
     const std::string key = entry.first.Scalar();
-    if (!known_.contains(key)) fail_at(entry.first.Mark(), fmt::format("unknown key '{}'; {}", key, suggestion(key, known_)));
+    if (!known_.contains(key))
+      fail_at(entry.first.Mark(),
+              fmt::format("unknown key '{}'; {}", key, suggestion(key, known_)));
   }
 }
 

@@ -1,5 +1,5 @@
-// YamlReader: one mapping of a YAML file, read key by key; whatever was not asked for is an error that names file, line,
-// column and the nearest known key. Values are checked as they are read.
+// YamlReader: one mapping of a YAML file, read key by key; whatever was not asked for is an error
+// that names file, line, column and the nearest known key. Values are checked as they are read.
 //
 // Thread safety: none; used by one thread while a config is loaded.
 #pragma once
@@ -17,15 +17,18 @@ namespace baozi::serve {
 
 class YamlReader {
  public:
-  // `where` names the mapping in messages ("models[0]"). Throws unless `node` is a mapping (or null: an empty one).
+  // `where` names the mapping in messages ("models[0]"). Throws unless `node` is a mapping (or
+  // null: an empty one).
   YamlReader(YAML::Node node, std::filesystem::path file, std::string where);
 
   bool has(const std::string& key) const;
   std::string text(const std::string& key, const std::string& otherwise);
   std::string required_text(const std::string& key);
   // One of `choices`.
-  std::string choice(const std::string& key, const std::string& otherwise, const std::vector<std::string>& choices);
-  std::int64_t integer(const std::string& key, std::int64_t otherwise, std::int64_t least, std::int64_t most);
+  std::string choice(const std::string& key, const std::string& otherwise,
+                     const std::vector<std::string>& choices);
+  std::int64_t integer(const std::string& key, std::int64_t otherwise, std::int64_t least,
+                       std::int64_t most);
   std::map<std::string, std::string> text_map(const std::string& key);
   std::map<std::string, double> number_map(const std::string& key);
   std::vector<std::string> text_list(const std::string& key);

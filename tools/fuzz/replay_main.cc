@@ -1,5 +1,6 @@
-// Replays a fuzz corpus without libFuzzer: every file of the folders and files named on the command line is fed once.
-// An empty corpus is an error, so that a replay test cannot pass by replaying nothing.
+// Replays a fuzz corpus without libFuzzer: every file of the folders and files named on the command
+// line is fed once. An empty corpus is an error, so that a replay test cannot pass by replaying
+// nothing.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

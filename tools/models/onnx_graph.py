@@ -84,9 +84,9 @@ def save(model: onnx.ModelProto, models: Path, name: str, version: int = 1) -> P
 
 
 def move_weights_out(path: Path, bytes_min: int = 1024) -> None:
-    """Moves weights of at least `bytes_min` to `weights.bin` beside the model, from where an engine can map them.
+    """Moves weights of at least `bytes_min` to `weights.bin` beside the model: engines map them.
 
-    Small ones stay: shape inference must be able to read the operands of a Reshape in the model itself.
+    Small ones stay: shape inference reads the operands of a Reshape in the model itself.
     """
     onnx.save_model(
         onnx.load(str(path)),

@@ -4,11 +4,11 @@
 //
 // In code:                                              In a file model.fake (YAML; every key may
 // be left out):
-//   FakeOptions options;                                  inputs: [{name: input, dtype: FP32, shape: [batch, 4]}]
-//   options.latency = 2ms;                                outputs: [{name: output, dtype: FP32, shape: [batch, 4]}]
-//   options.latency_per_row = 100us;                      latency_us: 2000
-//   auto model = make_fake_model(options);                latency_per_row_us: 100
-//   auto instance = model->create_instance(pool);         fail_every: 10
+//   FakeOptions options;               inputs: [{name: input, dtype: FP32, shape: [batch, 4]}]
+//   options.latency = 2ms;             outputs: [{name: output, dtype: FP32, shape: [batch, 4]}]
+//   options.latency_per_row = 100us;   latency_us: 2000
+//   options.fail_every = 10;           latency_per_row_us: 100
+//   auto model = make_fake_model(options);                             fail_every: 10
 //
 // Thread safety: as engine.h says; the functions are free of state.
 #pragma once

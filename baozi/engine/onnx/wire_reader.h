@@ -7,7 +7,8 @@
 //
 //   WireFile file(path);
 //   FieldReader fields(file, 0, file.size());
-//   for (Field field; fields.next(field);) if (field.number == 7) descend(FieldReader(file, field));
+//   for (Field field; fields.next(field);) if (field.number == 7) descend(FieldReader(file,
+//       field));
 #pragma once
 
 #include <array>

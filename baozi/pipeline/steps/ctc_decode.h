@@ -1,5 +1,5 @@
-// Greedy CTC decoding of a text recogniser's output (PP-OCR's rules, as in rapidocr's ch_ppocr_rec/utils.py): the best
-// class of every step, repeats merged, blanks dropped.
+// Greedy CTC decoding of a text recogniser's output (PP-OCR's rules, as in rapidocr's
+// ch_ppocr_rec/utils.py): the best class of every step, repeats merged, blanks dropped.
 //
 // Thread safety: CtcDictionary is immutable once built; the functions are pure.
 #pragma once
@@ -16,8 +16,8 @@ namespace baozi::pipeline {
 // Class 0 is the blank, class i is line i of the dictionary (from 1), the last class is a space.
 class CtcDictionary {
  public:
-  // One character (or several) a line, LF or CRLF; PP-OCR keeps it in the model's metadata under "character".
-  // Throws Error kInvalidArgument when there is no line.
+  // One character (or several) a line, LF or CRLF; PP-OCR keeps it in the model's metadata under
+  // "character". Throws Error kInvalidArgument when there is no line.
   explicit CtcDictionary(std::string_view lines);
 
   std::size_t classes() const noexcept { return characters_.size(); }
@@ -33,7 +33,9 @@ struct RecognisedText {
 };
 
 // `probabilities` f32 [N,T,C] to N texts.
-// Throws Error kInvalidArgument when it is not that or C is not the dictionary's, kInternal when a value is not finite.
-std::vector<RecognisedText> ctc_decode(const Tensor& probabilities, const CtcDictionary& dictionary);
+// Throws Error kInvalidArgument when it is not that or C is not the dictionary's, kInternal when a
+// value is not finite.
+std::vector<RecognisedText> ctc_decode(const Tensor& probabilities,
+                                       const CtcDictionary& dictionary);
 
 }  // namespace baozi::pipeline

@@ -10,26 +10,33 @@
 namespace baozi::pipeline {
 namespace {
 
-constexpr std::size_t kClasses = 40;  // more than two vector lanes' worth, and not a multiple of them
+constexpr std::size_t kClasses =
+    40;  // more than two vector lanes' worth, and not a multiple of them
 
 CtcDictionary dictionary() {
   std::string lines;
-  for (std::size_t i = 1; i + 1 < kClasses; ++i) lines += i == 38 ? "文\n" : std::string(1, static_cast<char>('a' + i % 26 - 1)) + "\n";
+  for (std::size_t i = 1; i + 1 < kClasses; ++i)
+    lines += i == 38 ? "文\n" : std::string(1, static_cast<char>('a' + i % 26 - 1)) + "\n";
   return CtcDictionary(lines);
 }
 
 // Each step has `probability` at its class and less elsewhere.
 Tensor steps(const std::vector<std::pair<std::size_t, float>>& best) {
   std::vector<float> values(best.size() * kClasses, 0.001f);
-  for (std::size_t t = 0; t < best.size(); ++t) values[t * kClasses + best[t].first] = best[t].second;
-  return Tensor::of<float>({1, static_cast<std::int64_t>(best.size()), kClasses}, std::span<const float>(values));
+  for (std::size_t t = 0; t < best.size(); ++t)
+    values[t * kClasses + best[t].first] = best[t].second;
+  return Tensor::of<float>({1, static_cast<std::int64_t>(best.size()), kClasses},
+                           std::span<const float>(values));
 }
 
 TEST(CtcDecode, MergesRepeatsAndDropsBlanks) {
-  const auto texts = ctc_decode(steps({{0, 0.9f}, {1, 0.8f}, {1, 0.2f}, {0, 0.9f}, {1, 0.6f}, {2, 0.4f}, {0, 1}}), dictionary());
+  const auto texts =
+      ctc_decode(steps({{0, 0.9f}, {1, 0.8f}, {1, 0.2f}, {0, 0.9f}, {1, 0.6f}, {2, 0.4f}, {0, 1}}),
+                 dictionary());
   ASSERT_EQ(texts.size(), 1u);
   EXPECT_EQ(texts[0].text, "aab");
-  EXPECT_NEAR(texts[0].score, (0.8 + 0.6 + 0.4) / 3, 1e-6) << "the first of a run counts, as in rapidocr";
+  EXPECT_NEAR(texts[0].score, (0.8 + 0.6 + 0.4) / 3, 1e-6)
+      << "the first of a run counts, as in rapidocr";
 }
 
 TEST(CtcDecode, TheLastClassIsASpaceAndCharactersMayBeWide) {
@@ -55,7 +62,8 @@ TEST(CtcDecode, EveryRowIsDecoded) {
 }
 
 TEST(CtcDecode, NotFiniteIsTheModelsFaultWhereverItStands) {
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     for (const std::size_t at : {0, 5, 31, 32, 39}) {
       Tensor values = steps({{0, 0.9f}, {1, 0.9f}});
       values.mutable_values<float>()[kClasses + at] = bad;

@@ -23,7 +23,8 @@ class TiffReader {
   std::optional<std::uint16_t> u16(std::size_t at) const noexcept {
     if (at > block_.size() || block_.size() - at < 2) return std::nullopt;
     const unsigned first = byte(at), second = byte(at + 1);
-    return static_cast<std::uint16_t>(little_endian_ ? (second << 8 | first) : (first << 8 | second));
+    return static_cast<std::uint16_t>(little_endian_ ? (second << 8 | first)
+                                                     : (first << 8 | second));
   }
   std::optional<std::uint32_t> u32(std::size_t at) const noexcept {
     const auto first = u16(at), second = u16(at + 2);
@@ -63,7 +64,8 @@ int exif_orientation(std::span<const std::byte> block) noexcept {
     if (!tag) return kOrientationUpright;
     if (*tag != kOrientationTag) continue;
     const auto value = tiff.u16(at + 8);  // a single SHORT stands in the entry itself
-    if (tiff.u16(at + 2) != kTypeShort || tiff.u32(at + 4) != 1u || !value) return kOrientationUpright;
+    if (tiff.u16(at + 2) != kTypeShort || tiff.u32(at + 4) != 1u || !value)
+      return kOrientationUpright;
     return *value >= 1 && *value <= 8 ? *value : kOrientationUpright;
   }
   return kOrientationUpright;
@@ -73,11 +75,13 @@ int jpeg_orientation(std::span<const std::byte> file) noexcept {
   const TiffReader words(file, false);  // JPEG is big-endian
   std::size_t at = 2;                   // after SOI
   while (true) {
-    while (at + 1 < file.size() && file[at] == std::byte{0xff} && file[at + 1] == std::byte{0xff}) ++at;  // fill
+    while (at + 1 < file.size() && file[at] == std::byte{0xff} && file[at + 1] == std::byte{0xff})
+      ++at;  // fill
     const auto marker = words.u16(at);
     const auto length = words.u16(at + 2);
     constexpr unsigned kApp1 = 0xffe1, kStartOfScan = 0xffda;
-    if (!marker || !length || *marker < 0xff01 || *marker == kStartOfScan || *length < 2) return kOrientationUpright;
+    if (!marker || !length || *marker < 0xff01 || *marker == kStartOfScan || *length < 2)
+      return kOrientationUpright;
     const std::size_t payload = at + 4, payload_bytes = *length - std::size_t{2};
     if (payload > file.size() || file.size() - payload < payload_bytes) return kOrientationUpright;
     const auto segment = file.subspan(payload, payload_bytes);

@@ -1,4 +1,5 @@
-// Image: decoded pixels, u8 [H,W,3], RGB, row-major. What the image steps of a pipeline hand to each other.
+// Image: decoded pixels, u8 [H,W,3], RGB, row-major. What the image steps of a pipeline hand to
+// each other.
 //
 // Thread safety: a value; the pixels are shared and read-only once an Image is handed on.
 #pragma once
@@ -32,7 +33,8 @@ struct Image {
 // Not initialised. Throws Error kInvalidArgument when a side is below 1.
 Image new_image(Size size, Allocator& allocator = heap_allocator());
 
-// `pixels` as an image. Throws Error kInvalidArgument unless it is u8 [H,W,3] with sides from 1 to 2^20.
+// `pixels` as an image. Throws Error kInvalidArgument unless it is u8 [H,W,3] with sides from 1 to
+// 2^20.
 Image image_of(Tensor pixels);
 
 }  // namespace baozi::pipeline

@@ -24,18 +24,23 @@ namespace {
 
 using File = std::span<const std::byte>;
 
-const unsigned char* bytes_of(File file) { return reinterpret_cast<const unsigned char*>(file.data()); }
+const unsigned char* bytes_of(File file) {
+  return reinterpret_cast<const unsigned char*>(file.data());
+}
 
 [[noreturn]] void reject(ImageFormat format, std::string_view reason) {
   throw Error(Code::kInvalidArgument,
               fmt::format("the {} image cannot be decoded: {}", image_format_name(format), reason));
 }
 
-void check_pixels(ImageFormat format, std::int64_t width, std::int64_t height, const DecodeLimits& limits) {
-  if (width < 1 || height < 1) reject(format, fmt::format("its header says {} × {} pixels", width, height));
+void check_pixels(ImageFormat format, std::int64_t width, std::int64_t height,
+                  const DecodeLimits& limits) {
+  if (width < 1 || height < 1)
+    reject(format, fmt::format("its header says {} × {} pixels", width, height));
   if (width > limits.pixels_max / height) {
-    reject(format, fmt::format("its header says {} × {} = {} pixels, the limit is {}; send it smaller", width, height,
-                               width * height, limits.pixels_max));
+    reject(format,
+           fmt::format("its header says {} × {} = {} pixels, the limit is {}; send it smaller",
+                       width, height, width * height, limits.pixels_max));
   }
 }
 
@@ -68,16 +73,17 @@ struct TurboJpeg {
     int subsampling = 0;
     const auto length = static_cast<unsigned long>(file.size());
     // A warning of the header's (extra bytes between segments) is none of the pixels'.
-    if (tjDecompressHeader3(handle.get(), bytes_of(file), length, &size.width, &size.height, &subsampling,
-                            &colour_space) != 0 &&
+    if (tjDecompressHeader3(handle.get(), bytes_of(file), length, &size.width, &size.height,
+                            &subsampling, &colour_space) != 0 &&
         (tjGetErrorCode(handle.get()) == TJERR_FATAL || size.width < 1 || size.height < 1)) {
       reject(ImageFormat::kJpeg, tjGetErrorStr2(handle.get()));
     }
   }
 
   void decompress(File file, int format, Size scaled, unsigned char* out) {
-    const int status = tjDecompress2(handle.get(), bytes_of(file), static_cast<unsigned long>(file.size()), out,
-                                     scaled.width, 0, scaled.height, format, TJFLAG_LIMITSCANS);
+    const int status =
+        tjDecompress2(handle.get(), bytes_of(file), static_cast<unsigned long>(file.size()), out,
+                      scaled.width, 0, scaled.height, format, TJFLAG_LIMITSCANS);
     if (status == 0) return;
     const std::string_view reason = tjGetErrorStr2(handle.get());
     // Cameras write padding between segments; every other warning means pixels were made up.
@@ -149,18 +155,21 @@ struct Spng {
 
 Image decode_png(File file, Allocator& allocator) {
   Spng png(file);
-  Image image = new_image({static_cast<int>(png.header.height), static_cast<int>(png.header.width)}, allocator);
+  Image image = new_image({static_cast<int>(png.header.height), static_cast<int>(png.header.width)},
+                          allocator);
   spng_trns transparency{};
   const bool alpha = png.header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA ||
                      png.header.color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA ||
                      spng_get_trns(png.context.get(), &transparency) == 0;
   const std::size_t pixels = pixel_count(image.size());
   if (!alpha) {
-    Spng::check(spng_decode_image(png.context.get(), image.mutable_data(), pixels * 3, SPNG_FMT_RGB8, 0));
+    Spng::check(
+        spng_decode_image(png.context.get(), image.mutable_data(), pixels * 3, SPNG_FMT_RGB8, 0));
     return image;
   }
   std::vector<std::uint8_t> rgba(pixels * 4);
-  Spng::check(spng_decode_image(png.context.get(), rgba.data(), rgba.size(), SPNG_FMT_RGBA8, SPNG_DECODE_TRNS));
+  Spng::check(spng_decode_image(png.context.get(), rgba.data(), rgba.size(), SPNG_FMT_RGBA8,
+                                SPNG_DECODE_TRNS));
   rgba_to_rgb(rgba.data(), image.mutable_data(), pixels);
   return image;
 }
@@ -169,10 +178,14 @@ Image decode_png(File file, Allocator& allocator) {
 
 std::string_view webp_reason(VP8StatusCode status) {
   switch (status) {
-    case VP8_STATUS_NOT_ENOUGH_DATA: return "it is truncated";
-    case VP8_STATUS_OUT_OF_MEMORY: return "out of memory";
-    case VP8_STATUS_UNSUPPORTED_FEATURE: return "it uses a feature that libwebp does not know";
-    default: return "it is corrupt";
+    case VP8_STATUS_NOT_ENOUGH_DATA:
+      return "it is truncated";
+    case VP8_STATUS_OUT_OF_MEMORY:
+      return "out of memory";
+    case VP8_STATUS_UNSUPPORTED_FEATURE:
+      return "it uses a feature that libwebp does not know";
+    default:
+      return "it is corrupt";
   }
 }
 
@@ -186,17 +199,22 @@ WebPBitstreamFeatures webp_features(File file) {
 
 int webp_orientation(File file) {
   const WebPData data{bytes_of(file), file.size()};
-  const std::unique_ptr<WebPDemuxer, void (*)(WebPDemuxer*)> demuxer(WebPDemux(&data), WebPDemuxDelete);
+  const std::unique_ptr<WebPDemuxer, void (*)(WebPDemuxer*)> demuxer(WebPDemux(&data),
+                                                                     WebPDemuxDelete);
   WebPChunkIterator chunk{};
-  if (!demuxer || WebPDemuxGetChunk(demuxer.get(), "EXIF", 1, &chunk) == 0) return kOrientationUpright;
-  const int orientation = exif_orientation(std::as_bytes(std::span(chunk.chunk.bytes, chunk.chunk.size)));
+  if (!demuxer || WebPDemuxGetChunk(demuxer.get(), "EXIF", 1, &chunk) == 0)
+    return kOrientationUpright;
+  const int orientation =
+      exif_orientation(std::as_bytes(std::span(chunk.chunk.bytes, chunk.chunk.size)));
   WebPDemuxReleaseChunkIterator(&chunk);
   return orientation;
 }
 
-void webp_into(File file, WEBP_CSP_MODE mode, std::uint8_t* out, std::size_t out_bytes, int stride) {
+void webp_into(File file, WEBP_CSP_MODE mode, std::uint8_t* out, std::size_t out_bytes,
+               int stride) {
   WebPDecoderConfig config;
-  if (WebPInitDecoderConfig(&config) == 0) throw Error(Code::kInternal, "libwebp's version is not the header's");
+  if (WebPInitDecoderConfig(&config) == 0)
+    throw Error(Code::kInternal, "libwebp's version is not the header's");
   config.output.colorspace = mode;
   config.output.is_external_memory = 1;
   config.output.u.RGBA.rgba = out;
@@ -225,9 +243,12 @@ Image decode_webp(File file, Allocator& allocator) {
 
 std::string_view image_format_name(ImageFormat format) noexcept {
   switch (format) {
-    case ImageFormat::kJpeg: return "JPEG";
-    case ImageFormat::kPng: return "PNG";
-    case ImageFormat::kWebp: return "WebP";
+    case ImageFormat::kJpeg:
+      return "JPEG";
+    case ImageFormat::kPng:
+      return "PNG";
+    case ImageFormat::kWebp:
+      return "WebP";
   }
   return "";
 }
@@ -236,19 +257,22 @@ std::optional<ImageFormat> image_format(File file) noexcept {
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   if (text.starts_with("\xff\xd8\xff")) return ImageFormat::kJpeg;
   if (text.starts_with("\x89PNG\r\n\x1a\n")) return ImageFormat::kPng;
-  if (text.size() >= 12 && text.starts_with("RIFF") && text.substr(8, 4) == "WEBP") return ImageFormat::kWebp;
+  if (text.size() >= 12 && text.starts_with("RIFF") && text.substr(8, 4) == "WEBP")
+    return ImageFormat::kWebp;
   return std::nullopt;
 }
 
 ImageHeader read_image_header(File file, const DecodeLimits& limits) {
   if (file.size() > limits.bytes_max) {
-    throw Error(Code::kInvalidArgument, fmt::format("the image file has {} bytes, the limit is {}; send it smaller",
-                                                    file.size(), limits.bytes_max));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("the image file has {} bytes, the limit is {}; send it smaller",
+                            file.size(), limits.bytes_max));
   }
   const std::optional<ImageFormat> format = image_format(file);
   if (!format) {
     throw Error(Code::kInvalidArgument,
-                fmt::format("{} bytes that are no JPEG, PNG or WebP image: none begins like this", file.size()));
+                fmt::format("{} bytes that are no JPEG, PNG or WebP image: none begins like this",
+                            file.size()));
   }
   ImageHeader header{.format = *format, .stored = {}, .orientation = kOrientationUpright};
   const auto set_size = [&](std::int64_t width, std::int64_t height) {
@@ -282,9 +306,15 @@ Image decode_image(File file, const DecodeOptions& options, Allocator& allocator
   const ImageHeader header = read_image_header(file, options.limits);
   Image image;
   switch (header.format) {
-    case ImageFormat::kJpeg: image = decode_jpeg(file, options, allocator); break;
-    case ImageFormat::kPng: image = decode_png(file, allocator); break;
-    case ImageFormat::kWebp: image = decode_webp(file, allocator); break;
+    case ImageFormat::kJpeg:
+      image = decode_jpeg(file, options, allocator);
+      break;
+    case ImageFormat::kPng:
+      image = decode_png(file, allocator);
+      break;
+    case ImageFormat::kWebp:
+      image = decode_webp(file, allocator);
+      break;
   }
   return turn_upright(std::move(image), header.orientation, allocator);
 }
@@ -294,8 +324,10 @@ Image turn_upright(Image image, int orientation, Allocator& allocator) {
   if (orientation == kOrientationUpright) return image;
   // EXIF 2.32, figure 8, as a transposition followed by mirroring.
   const bool transposed = orientation >= 5;
-  const bool mirror_columns = orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
-  const bool mirror_rows = orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+  const bool mirror_columns =
+      orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
+  const bool mirror_rows =
+      orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
   const Size size = transposed ? Size{image.width(), image.height()} : image.size();
   Image upright = new_image(size, allocator);
   cv::Mat out = output_of(upright);

@@ -1,7 +1,8 @@
 // Decodes JPEG, PNG and WebP into RGB pixels, upright.
 //
 //   Image image = decode_image(body.span());
-//   Image small = decode_image(body.span(), {.side_min = 256});   // a JPEG of 4000 × 3000 is decoded at 1/8: 500 × 375
+//   // a JPEG of 4000 × 3000 is decoded at 1/8: 500 × 375
+//   Image small = decode_image(body.span(), {.side_min = 256});
 //
 // Thread safety: pure functions; they block for milliseconds and belong on the CPU pool.
 #pragma once
@@ -31,8 +32,8 @@ struct DecodeLimits {
 
 struct DecodeOptions {
   DecodeLimits limits = {};
-  // A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size (by its DCT, at a fraction of the cost) as long as neither side
-  // falls below this. 0: always full size.
+  // A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size (by its DCT, at a fraction of the cost) as
+  // long as neither side falls below this. 0: always full size.
   int side_min = 0;
 };
 
@@ -45,11 +46,11 @@ struct ImageHeader {
 // Reads and checks the header alone. Throws as decode_image.
 ImageHeader read_image_header(std::span<const std::byte> file, const DecodeLimits& limits = {});
 
-// Every pixel format becomes 8-bit RGB: grey is repeated, palettes are looked up, 16 bits are cut to their upper 8, CMYK
-// JPEGs are taken as Adobe writes them (inverted), transparent pixels are blended with white. Colour profiles are not
-// applied. The EXIF orientation of all three formats is.
-// Throws Error kInvalidArgument, with the format's name and the decoder's reason: not an image, truncated or corrupt,
-// beyond the limits (with the pixels and the limit), an animation.
+// Every pixel format becomes 8-bit RGB: grey is repeated, palettes are looked up, 16 bits are cut
+// to their upper 8, CMYK JPEGs are taken as Adobe writes them (inverted), transparent pixels are
+// blended with white. Colour profiles are not applied. The EXIF orientation of all three formats
+// is. Throws Error kInvalidArgument, with the format's name and the decoder's reason: not an image,
+// truncated or corrupt, beyond the limits (with the pixels and the limit), an animation.
 Image decode_image(std::span<const std::byte> file, const DecodeOptions& options = {},
                    Allocator& allocator = heap_allocator());
 

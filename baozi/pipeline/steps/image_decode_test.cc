@@ -16,7 +16,9 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
 
 Image decode(const std::string& file, const DecodeOptions& options = {}) {
   return decode_image(bytes_of(file), options);
@@ -47,7 +49,8 @@ int largest_difference(const Image& a, const Image& b) {
   return largest;
 }
 
-// The picture as it is to be seen when `stored` has this orientation: EXIF 2.32, table of tag 274, spelled out.
+// The picture as it is to be seen when `stored` has this orientation: EXIF 2.32, table of tag 274,
+// spelled out.
 Image seen(const Image& stored, int orientation) {
   const int h = stored.height(), w = stored.width();
   Image upright = new_image(orientation >= 5 ? Size{w, h} : Size{h, w});
@@ -55,17 +58,34 @@ Image seen(const Image& stored, int orientation) {
     for (int column = 0; column < w; ++column) {
       int y = 0, x = 0;
       switch (orientation) {
-        case 1: y = row, x = column; break;                      // row 0 top, column 0 left
-        case 2: y = row, x = w - 1 - column; break;              // top, right
-        case 3: y = h - 1 - row, x = w - 1 - column; break;      // bottom, right
-        case 4: y = h - 1 - row, x = column; break;              // bottom, left
-        case 5: x = row, y = column; break;                      // row 0 left, column 0 top
-        case 6: x = h - 1 - row, y = column; break;              // right, top
-        case 7: x = h - 1 - row, y = w - 1 - column; break;      // right, bottom
-        case 8: x = row, y = w - 1 - column; break;              // left, bottom
+        case 1:
+          y = row, x = column;
+          break;  // row 0 top, column 0 left
+        case 2:
+          y = row, x = w - 1 - column;
+          break;  // top, right
+        case 3:
+          y = h - 1 - row, x = w - 1 - column;
+          break;  // bottom, right
+        case 4:
+          y = h - 1 - row, x = column;
+          break;  // bottom, left
+        case 5:
+          x = row, y = column;
+          break;  // row 0 left, column 0 top
+        case 6:
+          x = h - 1 - row, y = column;
+          break;  // right, top
+        case 7:
+          x = h - 1 - row, y = w - 1 - column;
+          break;  // right, bottom
+        case 8:
+          x = row, y = w - 1 - column;
+          break;  // left, bottom
       }
       for (int c = 0; c < 3; ++c) {
-        upright.mutable_data()[3 * (y * upright.width() + x) + c] = stored.data()[3 * (row * w + column) + c];
+        upright.mutable_data()[3 * (y * upright.width() + x) + c] =
+            stored.data()[3 * (row * w + column) + c];
       }
     }
   }
@@ -84,10 +104,13 @@ TEST_P(EveryOrientation, IsAppliedInAllThreeFormats) {
   const Image expected = seen(stored, GetParam());
   for (const bool little_endian : {false, true}) {
     const std::string block = fixtures::tiff(GetParam(), little_endian);
-    EXPECT_LE(largest_difference(decode(fixtures::jpeg_with_exif(fixtures::jpeg(stored), block)), expected), 8);
+    EXPECT_LE(largest_difference(decode(fixtures::jpeg_with_exif(fixtures::jpeg(stored), block)),
+                                 expected),
+              8);
     EXPECT_EQ(largest_difference(decode(fixtures::webp_with_exif(stored, block)), expected), 0);
-    const std::string png = fixtures::png({stored.data(), stored.pixels.data().size()}, stored.size(),
-                                          SPNG_COLOR_TYPE_TRUECOLOR, 8, {.exif = block});
+    const std::string png =
+        fixtures::png({stored.data(), stored.pixels.data().size()}, stored.size(),
+                      SPNG_COLOR_TYPE_TRUECOLOR, 8, {.exif = block});
     EXPECT_EQ(largest_difference(decode(png), expected), 0);
   }
 }
@@ -100,19 +123,20 @@ TEST(Exif, DamagedBlocksMeanUpright) {
   for (std::size_t length = 0; length < 20; ++length) {
     EXPECT_EQ(exif_orientation(bytes_of(good.substr(0, length))), 1) << length;
   }
-  for (const int value : {0, 9, 255}) EXPECT_EQ(exif_orientation(bytes_of(fixtures::tiff(value))), 1);
+  for (const int value : {0, 9, 255})
+    EXPECT_EQ(exif_orientation(bytes_of(fixtures::tiff(value))), 1);
   const auto changed = [&](std::size_t at, char value) {
     std::string block = good;
     block[at] = value;
     return exif_orientation(bytes_of(block));
   };
-  EXPECT_EQ(changed(0, 'X'), 1);       // no byte order
-  EXPECT_EQ(changed(3, 43), 1);        // no TIFF
-  EXPECT_EQ(changed(4, '\xff'), 1);    // the directory is out of bounds
-  EXPECT_EQ(changed(13, 4), 1);        // LONG, not SHORT
-  EXPECT_EQ(changed(17, 2), 1);        // two values
-  EXPECT_EQ(changed(11, 0x13), 1);     // another tag
-  EXPECT_EQ(changed(8, '\xff'), 6);    // claims more entries than there are; the first is good
+  EXPECT_EQ(changed(0, 'X'), 1);     // no byte order
+  EXPECT_EQ(changed(3, 43), 1);      // no TIFF
+  EXPECT_EQ(changed(4, '\xff'), 1);  // the directory is out of bounds
+  EXPECT_EQ(changed(13, 4), 1);      // LONG, not SHORT
+  EXPECT_EQ(changed(17, 2), 1);      // two values
+  EXPECT_EQ(changed(11, 0x13), 1);   // another tag
+  EXPECT_EQ(changed(8, '\xff'), 6);  // claims more entries than there are; the first is good
 }
 
 TEST(Exif, JpegSegmentsAreWalkedWithinTheFile) {
@@ -145,7 +169,8 @@ TEST(ImageDecode, RoundTripsEachFormat) {
 }
 
 TEST(ImageDecode, HeaderGivesSizeFormatAndOrientation) {
-  const std::string file = fixtures::jpeg_with_exif(fixtures::jpeg(fixtures::gradient({20, 30})), fixtures::tiff(6));
+  const std::string file =
+      fixtures::jpeg_with_exif(fixtures::jpeg(fixtures::gradient({20, 30})), fixtures::tiff(6));
   const ImageHeader header = read_image_header(bytes_of(file));
   EXPECT_EQ(header.format, ImageFormat::kJpeg);
   EXPECT_EQ(header.stored, (Size{20, 30}));
@@ -164,8 +189,10 @@ TEST(ImageDecode, JpegIsDecodedSmallerWhenTheTargetIs) {
 
 TEST(ImageDecode, GreyJpegAndPngAreRepeated) {
   const std::vector<std::uint8_t> grey(64, 77);
-  EXPECT_THAT(pixel(decode(fixtures::jpeg(grey.data(), {8, 8}, TJPF_GRAY, TJSAMP_GRAY)), 3, 3), ElementsAre(77, 77, 77));
-  EXPECT_THAT(pixel(decode(fixtures::png(grey, {8, 8}, SPNG_COLOR_TYPE_GRAYSCALE)), 3, 3), ElementsAre(77, 77, 77));
+  EXPECT_THAT(pixel(decode(fixtures::jpeg(grey.data(), {8, 8}, TJPF_GRAY, TJSAMP_GRAY)), 3, 3),
+              ElementsAre(77, 77, 77));
+  EXPECT_THAT(pixel(decode(fixtures::png(grey, {8, 8}, SPNG_COLOR_TYPE_GRAYSCALE)), 3, 3),
+              ElementsAre(77, 77, 77));
 }
 
 TEST(ImageDecode, CmykJpegIsTakenAsAdobeWritesIt) {
@@ -200,27 +227,32 @@ TEST(ImageDecode, TransparencyIsBlendedWithWhite) {
 
 TEST(ImageDecode, PalettesAreLookedUp) {
   const fixtures::PngExtras extras{.palette = {{1, 2, 3, 0}, {40, 50, 60, 0}}};
-  const Image image = decode(fixtures::png(std::vector<std::uint8_t>{0, 1}, {1, 2}, SPNG_COLOR_TYPE_INDEXED, 8, extras));
+  const Image image = decode(
+      fixtures::png(std::vector<std::uint8_t>{0, 1}, {1, 2}, SPNG_COLOR_TYPE_INDEXED, 8, extras));
   EXPECT_THAT(pixel(image, 0, 0), ElementsAre(1, 2, 3));
   EXPECT_THAT(pixel(image, 1, 0), ElementsAre(40, 50, 60));
   fixtures::PngExtras transparent = extras;
   transparent.palette_alpha = {0};
-  const std::string bits = fixtures::png(std::vector<std::uint8_t>{0x40}, {1, 2}, SPNG_COLOR_TYPE_INDEXED, 1, transparent);
+  const std::string bits = fixtures::png(std::vector<std::uint8_t>{0x40}, {1, 2},
+                                         SPNG_COLOR_TYPE_INDEXED, 1, transparent);
   EXPECT_THAT(pixel(decode(bits), 0, 0), ElementsAre(255, 255, 255));
   EXPECT_THAT(pixel(decode(bits), 1, 0), ElementsAre(40, 50, 60));
 }
 
 TEST(ImageDecode, SixteenBitsAreCutToTheUpperEight) {
   const std::vector<std::uint16_t> samples{0x12ff, 0x8000, 0xffff};
-  const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(samples.data()), 6);
+  const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(samples.data()),
+                                            6);
   EXPECT_THAT(pixel(decode(fixtures::png(bytes, {1, 1}, SPNG_COLOR_TYPE_TRUECOLOR, 16)), 0, 0),
               ElementsAre(0x12, 0x80, 0xff));
 }
 
 TEST(ImageDecode, TruncatedFilesAreRejectedInEveryFormat) {
   const Image image = fixtures::gradient({64, 64});
-  for (const std::string& file : {fixtures::jpeg(image), fixtures::png(image), fixtures::webp(image)}) {
-    for (const std::size_t length : {file.size() - 20, file.size() / 2, std::size_t{30}, std::size_t{12}}) {
+  for (const std::string& file :
+       {fixtures::jpeg(image), fixtures::png(image), fixtures::webp(image)}) {
+    for (const std::size_t length :
+         {file.size() - 20, file.size() / 2, std::size_t{30}, std::size_t{12}}) {
       EXPECT_THAT(rejection(file.substr(0, length)), HasSubstr("cannot be decoded: ")) << length;
     }
   }
@@ -239,17 +271,21 @@ TEST(ImageDecode, CorruptPixelsAreRejected) {
 TEST(ImageDecode, BombsAreRefusedByTheirHeader) {
   const Image image = fixtures::gradient({100, 200});
   const DecodeOptions tight{.limits = {.pixels_max = 19'999}};
-  for (const std::string& file : {fixtures::jpeg(image), fixtures::png(image), fixtures::webp(image)}) {
-    EXPECT_THAT(rejection(file, tight), AllOf(HasSubstr("200 × 100 = 20000 pixels"), HasSubstr("19999")));
+  for (const std::string& file :
+       {fixtures::jpeg(image), fixtures::png(image), fixtures::webp(image)}) {
+    EXPECT_THAT(rejection(file, tight),
+                AllOf(HasSubstr("200 × 100 = 20000 pixels"), HasSubstr("19999")));
   }
   std::string huge = fixtures::png(image);
   huge.replace(16, 8, std::string("\0\0\x4e\x20\0\0\x4e\x20", 8));
   huge.replace(29, 4, "\x6c\x12\xd1\x6e");  // the header's checksum
-  EXPECT_THAT(rejection(huge), HasSubstr("20000 × 20000 = 400000000 pixels, the limit is 67108864"));
+  EXPECT_THAT(rejection(huge),
+              HasSubstr("20000 × 20000 = 400000000 pixels, the limit is 67108864"));
   std::string jpeg = fixtures::jpeg(image);
   const std::size_t frame = jpeg.find("\xff\xc0");
   jpeg.replace(frame + 5, 4, "\xea\x60\xea\x60");
-  EXPECT_THAT(rejection(jpeg), HasSubstr("60000 × 60000 = 3600000000 pixels, the limit is 67108864"));
+  EXPECT_THAT(rejection(jpeg),
+              HasSubstr("60000 × 60000 = 3600000000 pixels, the limit is 67108864"));
 }
 
 TEST(ImageDecode, LargeFilesAreRefusedUnread) {

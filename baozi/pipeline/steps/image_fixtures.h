@@ -36,8 +36,8 @@ inline std::string jpeg(const std::uint8_t* pixels, Size size, int pixel_format 
   tjhandle handle = tjInitCompress();
   unsigned char* bytes = nullptr;
   unsigned long length = 0;
-  const int status = tjCompress2(handle, pixels, size.width, 0, size.height, pixel_format, &bytes, &length,
-                                 subsampling, 95, flags);
+  const int status = tjCompress2(handle, pixels, size.width, 0, size.height, pixel_format, &bytes,
+                                 &length, subsampling, 95, flags);
   if (status != 0) throw std::runtime_error(tjGetErrorStr2(handle));
   std::string file(reinterpret_cast<const char*>(bytes), length);
   tjFree(bytes);
@@ -53,8 +53,8 @@ struct PngExtras {
   std::string exif = {};
 };
 
-inline std::string png(std::span<const std::uint8_t> samples, Size size, spng_color_type colour, int bits = 8,
-                       const PngExtras& extras = {}) {
+inline std::string png(std::span<const std::uint8_t> samples, Size size, spng_color_type colour,
+                       int bits = 8, const PngExtras& extras = {}) {
   spng_ctx* context = spng_ctx_new(SPNG_CTX_ENCODER);
   spng_set_option(context, SPNG_ENCODE_TO_BUFFER, 1);
   spng_ihdr header{};
@@ -80,7 +80,8 @@ inline std::string png(std::span<const std::uint8_t> samples, Size size, spng_co
     spng_exif block{exif.size(), exif.data()};
     spng_set_exif(context, &block);
   }
-  int status = spng_encode_image(context, samples.data(), samples.size(), SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+  int status = spng_encode_image(context, samples.data(), samples.size(), SPNG_FMT_PNG,
+                                 SPNG_ENCODE_FINALIZE);
   std::size_t length = 0;
   void* bytes = spng_get_png_buffer(context, &length, &status);
   if (bytes == nullptr) throw std::runtime_error(spng_strerror(status));
@@ -96,8 +97,8 @@ inline std::string png(const Image& image) {
 
 inline std::string webp(const Image& image) {
   std::uint8_t* bytes = nullptr;
-  const std::size_t length = WebPEncodeLosslessRGB(image.data(), image.width(), image.height(), image.width() * 3,
-                                                   &bytes);
+  const std::size_t length =
+      WebPEncodeLosslessRGB(image.data(), image.width(), image.height(), image.width() * 3, &bytes);
   std::string file(reinterpret_cast<const char*>(bytes), length);
   WebPFree(bytes);
   return file;
@@ -105,8 +106,10 @@ inline std::string webp(const Image& image) {
 
 // A TIFF block whose only entry is the orientation.
 inline std::string tiff(int orientation, bool little_endian = false) {
-  std::string block = little_endian ? std::string("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0?\0\0\0\0\0\0\0", 26)
-                                    : std::string("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0?\0\0\0\0\0\0", 26);
+  std::string block =
+      little_endian
+          ? std::string("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0?\0\0\0\0\0\0\0", 26)
+          : std::string("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0?\0\0\0\0\0\0", 26);
   block[little_endian ? 18 : 19] = static_cast<char>(orientation);
   return block;
 }
@@ -115,7 +118,8 @@ inline std::string tiff(int orientation, bool little_endian = false) {
 inline std::string jpeg_with_exif(const std::string& file, const std::string& block) {
   const std::string payload = std::string("Exif\0\0", 6) + block;
   const std::size_t length = payload.size() + 2;
-  std::string segment{'\xff', '\xe1', static_cast<char>(length >> 8), static_cast<char>(length & 0xff)};
+  std::string segment{'\xff', '\xe1', static_cast<char>(length >> 8),
+                      static_cast<char>(length & 0xff)};
   return file.substr(0, 2) + segment + payload + file.substr(2);
 }
 
@@ -131,7 +135,8 @@ inline std::string webp_with_exif(const Image& image, const std::string& block) 
   std::string extended = std::string("VP8X") + little_endian_32(10) + little_endian_32(EXIF_FLAG);
   extended += little_endian_32(static_cast<std::size_t>(image.width() - 1)).substr(0, 3);
   extended += little_endian_32(static_cast<std::size_t>(image.height() - 1)).substr(0, 3);
-  const std::string exif = "EXIF" + little_endian_32(block.size()) + block + (block.size() % 2 == 1 ? "\0" : "");
+  const std::string exif =
+      "EXIF" + little_endian_32(block.size()) + block + (block.size() % 2 == 1 ? "\0" : "");
   const std::string body = "WEBP" + extended + simple + exif;
   return "RIFF" + little_endian_32(body.size()) + body;
 }

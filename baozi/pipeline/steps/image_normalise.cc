@@ -15,7 +15,8 @@ void normalise(const Image& image, const Normalise& recipe, std::span<float> out
   const std::size_t plane = static_cast<std::size_t>(height) * static_cast<std::size_t>(row_width);
   if (row_width < width || out.size() != 3 * plane) {
     throw Error(Code::kInvalidArgument,
-                fmt::format("an image of {} × {} (height × width) normalised to rows of {} needs 3 × {} × {} floats, "
+                fmt::format("an image of {} × {} (height × width) normalised to rows of {} needs 3 "
+                            "× {} × {} floats, "
                             "the input has {}",
                             height, width, row_width, height, row_width, out.size()));
   }
@@ -32,7 +33,8 @@ void normalise(const Image& image, const Normalise& recipe, std::span<float> out
     cv::split(pixels.rowRange(row, row + rows), block.data());
     for (std::size_t c = 0; c < 3; ++c) {
       const std::size_t source = recipe.order == ChannelOrder::kRgb ? c : 2 - c;
-      float* at = out.data() + c * plane + static_cast<std::size_t>(row) * static_cast<std::size_t>(row_width);
+      float* at = out.data() + c * plane +
+                  static_cast<std::size_t>(row) * static_cast<std::size_t>(row_width);
       cv::Mat rows_out(rows, row_width, CV_32F, at);
       cv::Mat target = rows_out.colRange(0, width);
       block[source].convertTo(target, CV_32F, 1.0 / recipe.std[c],

@@ -15,9 +15,12 @@ namespace {
 
 int opencv_filter(Interpolation interpolation, cv::Size from, Size to) {
   switch (interpolation) {
-    case Interpolation::kLinear: return cv::INTER_LINEAR;
-    case Interpolation::kCubic: return cv::INTER_CUBIC;
-    case Interpolation::kSmooth: break;
+    case Interpolation::kLinear:
+      return cv::INTER_LINEAR;
+    case Interpolation::kCubic:
+      return cv::INTER_CUBIC;
+    case Interpolation::kSmooth:
+      break;
   }
   const bool shrinks = to.height < from.height || to.width < from.width;
   return shrinks ? cv::INTER_AREA : cv::INTER_LINEAR;
@@ -29,11 +32,13 @@ void resize_into(const cv::Mat& from, cv::Mat to, Interpolation interpolation) {
 }
 
 cv::Mat view_of(const Image& image, Rect rect) {
-  if (rect.x < 0 || rect.y < 0 || rect.width < 1 || rect.height < 1 || rect.x > image.width() - rect.width ||
-      rect.y > image.height() - rect.height) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("the rectangle at x {} y {} of {} × {} (width × height) is not inside of the image's {} × {}",
-                            rect.x, rect.y, rect.width, rect.height, image.width(), image.height()));
+  if (rect.x < 0 || rect.y < 0 || rect.width < 1 || rect.height < 1 ||
+      rect.x > image.width() - rect.width || rect.y > image.height() - rect.height) {
+    throw Error(
+        Code::kInvalidArgument,
+        fmt::format("the rectangle at x {} y {} of {} × {} (width × height) is not inside of the "
+                    "image's {} × {}",
+                    rect.x, rect.y, rect.width, rect.height, image.width(), image.height()));
   }
   return view_of(image)(cv::Rect(rect.x, rect.y, rect.width, rect.height));
 }
@@ -56,10 +61,12 @@ Image crop(const Image& image, Rect rect, Allocator& allocator) {
 Rect centre_square(Size size, double fraction) noexcept {
   const int shorter = std::min(size.height, size.width);
   const int side = std::clamp(static_cast<int>(std::lround(shorter * fraction)), 1, shorter);
-  return {.x = (size.width - side) / 2, .y = (size.height - side) / 2, .width = side, .height = side};
+  return {
+      .x = (size.width - side) / 2, .y = (size.height - side) / 2, .width = side, .height = side};
 }
 
-Image resize_crop(const Image& image, Rect rect, Size size, Interpolation interpolation, Allocator& allocator) {
+Image resize_crop(const Image& image, Rect rect, Size size, Interpolation interpolation,
+                  Allocator& allocator) {
   const cv::Mat part = view_of(image, rect);
   Image resized = new_image(size, allocator);
   resize_into(part, output_of(resized), interpolation);

@@ -17,13 +17,16 @@ Image filled(Size size, std::uint8_t value) {
   return image;
 }
 
-int at(const Image& image, int x, int y, int c) { return image.data()[3 * (y * image.width() + x) + c]; }
+int at(const Image& image, int x, int y, int c) {
+  return image.data()[3 * (y * image.width() + x) + c];
+}
 
 // Columns alternate between black and white.
 Image stripes(Size size) {
   Image image = filled(size, 0);
   for (int y = 0; y < size.height; ++y) {
-    for (int x = 1; x < size.width; x += 2) std::fill_n(image.mutable_data() + 3 * (y * size.width + x), 3, 255);
+    for (int x = 1; x < size.width; x += 2)
+      std::fill_n(image.mutable_data() + 3 * (y * size.width + x), 3, 255);
   }
   return image;
 }
@@ -37,7 +40,8 @@ TEST(Resize, SmoothAveragesWhatLinearAliases) {
 
 TEST(Resize, KeepsAGradientInEveryInterpolation) {
   const Image image = fixtures::gradient({60, 80});
-  for (const Interpolation interpolation : {Interpolation::kLinear, Interpolation::kCubic, Interpolation::kSmooth}) {
+  for (const Interpolation interpolation :
+       {Interpolation::kLinear, Interpolation::kCubic, Interpolation::kSmooth}) {
     for (const Size size : {Size{30, 40}, Size{120, 160}}) {
       const Image expected = fixtures::gradient(size), resized = resize(image, size, interpolation);
       for (int y = 2; y < size.height - 2; ++y) {
@@ -49,7 +53,9 @@ TEST(Resize, KeepsAGradientInEveryInterpolation) {
   }
 }
 
-TEST(Resize, RefusesEmptySizes) { EXPECT_THROW(resize(filled({4, 4}, 0), {0, 4}, Interpolation::kLinear), Error); }
+TEST(Resize, RefusesEmptySizes) {
+  EXPECT_THROW(resize(filled({4, 4}, 0), {0, 4}, Interpolation::kLinear), Error);
+}
 
 TEST(Crop, TakesTheRectangle) {
   const Image image = fixtures::gradient({20, 30});
@@ -57,8 +63,8 @@ TEST(Crop, TakesTheRectangle) {
   EXPECT_EQ(part.size(), (Size{3, 11}));
   EXPECT_EQ(at(part, 0, 0, 0), at(image, 5, 7, 0));
   EXPECT_EQ(at(part, 10, 2, 1), at(image, 15, 9, 1));
-  for (const Rect outside : {Rect{-1, 0, 2, 2}, Rect{0, 19, 1, 2}, Rect{29, 0, 2, 1}, Rect{0, 0, 0, 1},
-                             Rect{1 << 30, 0, 1 << 30, 1}}) {
+  for (const Rect outside : {Rect{-1, 0, 2, 2}, Rect{0, 19, 1, 2}, Rect{29, 0, 2, 1},
+                             Rect{0, 0, 0, 1}, Rect{1 << 30, 0, 1 << 30, 1}}) {
     EXPECT_THROW(crop(image, outside), Error);
   }
 }
@@ -90,7 +96,8 @@ TEST(Letterbox, CentresAndFills) {
 }
 
 TEST(Letterbox, ExtremeRatiosKeepAPixel) {
-  EXPECT_EQ(letterbox(filled({1, 1000}, 9), {32, 32}, 0, Interpolation::kLinear).image.size(), (Size{32, 32}));
+  EXPECT_EQ(letterbox(filled({1, 1000}, 9), {32, 32}, 0, Interpolation::kLinear).image.size(),
+            (Size{32, 32}));
 }
 
 TEST(Normalise, WritesPlanesInEitherOrder) {
@@ -113,7 +120,8 @@ TEST(Normalise, PadsRowsWithZeros) {
   const Image image = filled({3, 5}, 255);
   std::vector<float> out(3 * 3 * 8, -1e9f);
   normalise(image, {}, out, 8);
-  for (std::size_t i = 0; i < out.size(); ++i) EXPECT_FLOAT_EQ(out[i], i % 8 < 5 ? 1.0f : 0.0f) << i;
+  for (std::size_t i = 0; i < out.size(); ++i)
+    EXPECT_FLOAT_EQ(out[i], i % 8 < 5 ? 1.0f : 0.0f) << i;
 }
 
 TEST(Normalise, RefusesMemoryOfAnotherSize) {

@@ -41,7 +41,8 @@ TEST(MeanPool, AnEmptyMaskGivesZeros) {
   const Tensor hidden = Tensor::of<float>({1, 1, 3}, {1, 2, 3});
   const Tensor mask = Tensor::of<std::int64_t>({1, 1}, {std::int64_t{0}});
   EXPECT_THAT(mean_pool(hidden, mask).values<float>(), ElementsAre(0, 0, 0));
-  EXPECT_THAT(mean_pool(hidden, mask, {.l2_normalise = false}).values<float>(), ElementsAre(0, 0, 0));
+  EXPECT_THAT(mean_pool(hidden, mask, {.l2_normalise = false}).values<float>(),
+              ElementsAre(0, 0, 0));
 }
 
 TEST(MeanPool, MaskedNanIsIgnoredCountedNanIsTheModelsFault) {

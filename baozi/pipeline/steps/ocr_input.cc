@@ -57,7 +57,8 @@ int detector_padding(Size source) noexcept {
 Image pad_rows(const Image& image, int rows, Allocator& allocator) {
   if (rows < 1) return image;
   Image padded = new_image({image.height() + 2 * rows, image.width()}, allocator);
-  const std::size_t margin = static_cast<std::size_t>(rows) * static_cast<std::size_t>(image.width()) * 3;
+  const std::size_t margin =
+      static_cast<std::size_t>(rows) * static_cast<std::size_t>(image.width()) * 3;
   const std::size_t middle = image.pixels.data().size();
   std::uint8_t* out = padded.mutable_data();
   std::memset(out, 0, margin);
@@ -66,7 +67,9 @@ Image pad_rows(const Image& image, int rows, Allocator& allocator) {
   return padded;
 }
 
-void classifier_input(const Image& crop, std::span<float> out) { line_input(crop, kClassifierSize, out); }
+void classifier_input(const Image& crop, std::span<float> out) {
+  line_input(crop, kClassifierSize, out);
+}
 
 int recogniser_width(Size crop) noexcept { return width_at(kRecogniserHeight, crop); }
 

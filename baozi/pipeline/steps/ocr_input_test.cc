@@ -18,8 +18,8 @@ Image filled(Size size, std::uint8_t r, std::uint8_t g, std::uint8_t b) {
 }
 
 TEST(DetectorInput, ShorterSideGrowsTo736InMultiplesOf32) {
-  EXPECT_EQ(detector_size({480, 640}), (Size{736, 992}));    // rapidocr: 480 → 736, 640 → 981 → 992
-  EXPECT_EQ(detector_size({1000, 800}), (Size{992, 800}));   // large enough: only rounded
+  EXPECT_EQ(detector_size({480, 640}), (Size{736, 992}));   // rapidocr: 480 → 736, 640 → 981 → 992
+  EXPECT_EQ(detector_size({1000, 800}), (Size{992, 800}));  // large enough: only rounded
   EXPECT_EQ(detector_size({4000, 3000}), (Size{1984, 1504}));
   EXPECT_EQ(detector_size({1, 1}), (Size{736, 736}));
   EXPECT_EQ(detector_size({10, 10}, {.side = 0}), (Size{32, 32}));
@@ -42,8 +42,8 @@ TEST(DetectorInput, IsBlueFirstFromMinusOneToOne) {
 
 TEST(DetectorInput, ThinImagesGetBlackMargins) {
   EXPECT_EQ(detector_padding({100, 200}), 0);
-  EXPECT_EQ(detector_padding({30, 100}), 15);   // to twice 30 rows
-  EXPECT_EQ(detector_padding({50, 800}), 75);   // to twice 800 / 8 rows
+  EXPECT_EQ(detector_padding({30, 100}), 15);  // to twice 30 rows
+  EXPECT_EQ(detector_padding({50, 800}), 75);  // to twice 800 / 8 rows
   const Image padded = pad_rows(filled({2, 3}, 9, 9, 9), 4);
   ASSERT_EQ(padded.size(), (Size{10, 3}));
   EXPECT_EQ(padded.data()[3 * 3 * 4 - 1], 0);

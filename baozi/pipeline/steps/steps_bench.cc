@@ -21,20 +21,28 @@ constexpr Size kPhoto{1500, 2000};
 
 void decode(benchmark::State& state, const std::string& file) {
   const DecodeOptions options{.side_min = static_cast<int>(state.range(0))};
-  for (auto _ : state) benchmark::DoNotOptimize(decode_image(std::as_bytes(std::span(file)), options));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(decode_image(std::as_bytes(std::span(file)), options));
 }
 
-void decode_jpeg(benchmark::State& state) { decode(state, fixtures::jpeg(fixtures::gradient(kPhoto))); }
+void decode_jpeg(benchmark::State& state) {
+  decode(state, fixtures::jpeg(fixtures::gradient(kPhoto)));
+}
 BENCHMARK(decode_jpeg)->ArgName("side_min")->Arg(0)->Arg(256)->Unit(benchmark::kMillisecond);
-void decode_png(benchmark::State& state) { decode(state, fixtures::png(fixtures::gradient({750, 1000}))); }
+void decode_png(benchmark::State& state) {
+  decode(state, fixtures::png(fixtures::gradient({750, 1000})));
+}
 BENCHMARK(decode_png)->ArgName("side_min")->Arg(0)->Unit(benchmark::kMillisecond);
-void decode_webp(benchmark::State& state) { decode(state, fixtures::webp(fixtures::gradient({750, 1000}))); }
+void decode_webp(benchmark::State& state) {
+  decode(state, fixtures::webp(fixtures::gradient({750, 1000})));
+}
 BENCHMARK(decode_webp)->ArgName("side_min")->Arg(0)->Unit(benchmark::kMillisecond);
 
 void resize_smooth(benchmark::State& state) {
   const Image image = fixtures::gradient({375, 500});
   const Rect square = centre_square(image.size(), 0.875);
-  for (auto _ : state) benchmark::DoNotOptimize(resize_crop(image, square, {224, 224}, Interpolation::kSmooth));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(resize_crop(image, square, {224, 224}, Interpolation::kSmooth));
 }
 BENCHMARK(resize_smooth)->Unit(benchmark::kMicrosecond);
 
@@ -53,7 +61,8 @@ void wordpiece_sentence(benchmark::State& state) {
   for (char c = 'a'; c <= 'z'; ++c) vocab += std::string(1, c) + "\n##" + c + "\n";
   for (int i = 0; i < 30'000; ++i) vocab += "filler" + std::to_string(i) + "\n";
   const Wordpiece tokenizer = Wordpiece::from_vocab(vocab);
-  const std::string text = "The quick brown foxes, jumping over the lazy dögs, were café regulars. ";
+  const std::string text =
+      "The quick brown foxes, jumping over the lazy dögs, were café regulars. ";
   for (auto _ : state) benchmark::DoNotOptimize(tokenizer.encode(text));
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * text.size()));
 }
@@ -80,7 +89,8 @@ BENCHMARK(ctc_decode_40x6625)->Unit(benchmark::kMicrosecond);
 
 void top_5_of_1000(benchmark::State& state) {
   std::vector<float> scores(1000);
-  for (std::size_t i = 0; i < scores.size(); ++i) scores[i] = static_cast<float>(i * 7919 % 1000) / 1000;
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    scores[i] = static_cast<float>(i * 7919 % 1000) / 1000;
   for (auto _ : state) benchmark::DoNotOptimize(top_k(scores, {}, {.softmax = true}, "scores"));
 }
 BENCHMARK(top_5_of_1000)->Unit(benchmark::kMicrosecond);

@@ -15,22 +15,24 @@
 namespace baozi::pipeline {
 namespace {
 
-constexpr float kSideMin = 3;             // of an outline in the map, in pixels
-constexpr float kGrownSideMin = 5;        // of the box grown from it
-constexpr float kSourceSideMin = 4;       // of the box in the source
-constexpr float kRowTolerance = 10;       // tops this near are one row
-constexpr double kVerticalRatio = 1.5;    // height to width from which text is taken as vertical
-constexpr int kTurnLeft = 8;              // the EXIF orientation that a turn by 90° counter-clockwise undoes
+constexpr float kSideMin = 3;           // of an outline in the map, in pixels
+constexpr float kGrownSideMin = 5;      // of the box grown from it
+constexpr float kSourceSideMin = 4;     // of the box in the source
+constexpr float kRowTolerance = 10;     // tops this near are one row
+constexpr double kVerticalRatio = 1.5;  // height to width from which text is taken as vertical
+constexpr int kTurnLeft = 8;  // the EXIF orientation that a turn by 90° counter-clockwise undoes
 
 cv::Mat map_view(const Tensor& map) {
   const Shape& shape = map.shape();
   const bool batched = shape.rank() == 4 && shape[0] == 1 && shape[1] == 1;
   if (map.dtype() != DType::kFp32 || (!batched && shape.rank() != 2) || map.elements() == 0) {
-    throw Error(Code::kInvalidArgument, fmt::format("text boxes are read from a map FP32 [1,1,H,W], got {} {}",
-                                                    dtype_name(map.dtype()), to_string(shape)));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("text boxes are read from a map FP32 [1,1,H,W], got {} {}",
+                            dtype_name(map.dtype()), to_string(shape)));
   }
   single_threaded_opencv();
-  const auto height = static_cast<int>(shape[shape.rank() - 2]), width = static_cast<int>(shape[shape.rank() - 1]);
+  const auto height = static_cast<int>(shape[shape.rank() - 2]),
+             width = static_cast<int>(shape[shape.rank() - 1]);
   // OpenCV has no read-only matrix; this one is only read.
   return {height, width, CV_32F, const_cast<float*>(map.values<float>().data())};
 }
@@ -61,7 +63,8 @@ float mean_inside(const cv::Mat& map, const cv::RotatedRect& rectangle) {
 
 // Clockwise from the top left: the two leftmost by height, then the two rightmost.
 std::array<Point, 4> clockwise(std::array<Point, 4> corners) {
-  std::sort(corners.begin(), corners.end(), [](Point a, Point b) { return std::pair(a.x, a.y) < std::pair(b.x, b.y); });
+  std::sort(corners.begin(), corners.end(),
+            [](Point a, Point b) { return std::pair(a.x, a.y) < std::pair(b.x, b.y); });
   if (corners[1].y < corners[0].y) std::swap(corners[0], corners[1]);
   if (corners[3].y < corners[2].y) std::swap(corners[2], corners[3]);
   return {corners[0], corners[2], corners[3], corners[1]};
@@ -69,8 +72,8 @@ std::array<Point, 4> clockwise(std::array<Point, 4> corners) {
 
 float distance(Point a, Point b) { return std::hypot(a.x - b.x, a.y - b.y); }
 
-std::optional<TextBox> box_of(const std::vector<cv::Point>& outline, const cv::Mat& map, Size source,
-                              const TextBoxOptions& options) {
+std::optional<TextBox> box_of(const std::vector<cv::Point>& outline, const cv::Mat& map,
+                              Size source, const TextBoxOptions& options) {
   cv::RotatedRect rectangle = cv::minAreaRect(outline);
   if (std::min(rectangle.size.width, rectangle.size.height) < kSideMin) return std::nullopt;
   const float score = mean_inside(map, rectangle);
@@ -91,7 +94,8 @@ std::optional<TextBox> box_of(const std::vector<cv::Point>& outline, const cv::M
     return static_cast<float>(std::clamp(position, 0.0, to - 1.0));
   };
   for (std::size_t i = 0; i < 4; ++i) {
-    box.corners[i] = {scaled(grown[i].x, map.cols, source.width), scaled(grown[i].y, map.rows, source.height)};
+    box.corners[i] = {scaled(grown[i].x, map.cols, source.width),
+                      scaled(grown[i].y, map.rows, source.height)};
   }
   box.corners = clockwise(box.corners);
   if (distance(box.corners[0], box.corners[1]) < kSourceSideMin ||
@@ -126,10 +130,13 @@ void sort_in_reading_order(std::span<TextBox> boxes) {
   std::sort(boxes.begin(), boxes.end(), [](const TextBox& a, const TextBox& b) {
     return std::pair(a.corners[0].y, a.corners[0].x) < std::pair(b.corners[0].y, b.corners[0].x);
   });
-  // "In one row" is not transitive, so that no comparison could sort by it: insertion, as the reference does.
+  // "In one row" is not transitive, so that no comparison could sort by it: insertion, as the
+  // reference does.
   for (std::size_t i = 1; i < boxes.size(); ++i) {
     for (std::size_t j = i; j > 0; --j) {
-      if (std::abs(top_left(j).y - top_left(j - 1).y) >= kRowTolerance || top_left(j).x >= top_left(j - 1).x) break;
+      if (std::abs(top_left(j).y - top_left(j - 1).y) >= kRowTolerance ||
+          top_left(j).x >= top_left(j - 1).x)
+        break;
       std::swap(boxes[j], boxes[j - 1]);
     }
   }
@@ -137,20 +144,24 @@ void sort_in_reading_order(std::span<TextBox> boxes) {
 
 Image crop_box(const Image& image, const TextBox& box, Allocator& allocator) {
   const auto& [top_left, top_right, bottom_right, bottom_left] = box.corners;
-  const auto width = static_cast<int>(std::max(distance(top_left, top_right), distance(bottom_right, bottom_left)));
-  const auto height = static_cast<int>(std::max(distance(top_left, bottom_left), distance(top_right, bottom_right)));
+  const auto width = static_cast<int>(
+      std::max(distance(top_left, top_right), distance(bottom_right, bottom_left)));
+  const auto height = static_cast<int>(
+      std::max(distance(top_left, bottom_left), distance(top_right, bottom_right)));
   if (width < 1 || height < 1) {
-    throw Error(Code::kInvalidArgument, fmt::format("a text box of {} × {} pixels has nothing to read", width, height));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("a text box of {} × {} pixels has nothing to read", width, height));
   }
   Image crop = new_image({height, width}, allocator);
-  const std::array<cv::Point2f, 4> from{cv::Point2f(top_left.x, top_left.y), cv::Point2f(top_right.x, top_right.y),
-                                        cv::Point2f(bottom_right.x, bottom_right.y),
-                                        cv::Point2f(bottom_left.x, bottom_left.y)};
+  const std::array<cv::Point2f, 4> from{
+      cv::Point2f(top_left.x, top_left.y), cv::Point2f(top_right.x, top_right.y),
+      cv::Point2f(bottom_right.x, bottom_right.y), cv::Point2f(bottom_left.x, bottom_left.y)};
   const auto w = static_cast<float>(width), h = static_cast<float>(height);
-  const std::array<cv::Point2f, 4> to{cv::Point2f(0, 0), cv::Point2f(w, 0), cv::Point2f(w, h), cv::Point2f(0, h)};
+  const std::array<cv::Point2f, 4> to{cv::Point2f(0, 0), cv::Point2f(w, 0), cv::Point2f(w, h),
+                                      cv::Point2f(0, h)};
   cv::Mat out = output_of(crop);
-  cv::warpPerspective(view_of(image), out, cv::getPerspectiveTransform(from.data(), to.data()), out.size(),
-                      cv::INTER_CUBIC, cv::BORDER_REPLICATE);
+  cv::warpPerspective(view_of(image), out, cv::getPerspectiveTransform(from.data(), to.data()),
+                      out.size(), cv::INTER_CUBIC, cv::BORDER_REPLICATE);
   if (height < kVerticalRatio * width) return crop;
   return turn_upright(std::move(crop), kTurnLeft, allocator);
 }

@@ -33,7 +33,9 @@ void expect_near(Point actual, Point expected, float tolerance) {
   EXPECT_NEAR(actual.y, expected.y, tolerance);
 }
 
-TextBox box_at(float x, float y) { return {.corners = {Point{x, y}, {x + 9, y}, {x + 9, y + 9}, {x, y + 9}}, .score = 1}; }
+TextBox box_at(float x, float y) {
+  return {.corners = {Point{x, y}, {x + 9, y}, {x + 9, y + 9}, {x, y + 9}}, .score = 1};
+}
 
 TEST(TextBoxes, GrowsARectangleByAreaTimesRatioOverPerimeter) {
   Tensor map = empty_map(96, 192);
@@ -41,7 +43,8 @@ TEST(TextBoxes, GrowsARectangleByAreaTimesRatioOverPerimeter) {
   const auto boxes = text_boxes(map, {96, 192}, {.dilate = false});
   ASSERT_EQ(boxes.size(), 1u);
   EXPECT_NEAR(boxes[0].score, 0.9, 1e-5);
-  const float growth = 100 * 20 * 1.6f / (2 * (100 + 20));  // outlines run through the centres of pixels: 100 × 20
+  const float growth =
+      100 * 20 * 1.6f / (2 * (100 + 20));  // outlines run through the centres of pixels: 100 × 20
   expect_near(boxes[0].corners[0], {40 - growth, 30 - growth}, 1);
   expect_near(boxes[0].corners[1], {140 + growth, 30 - growth}, 1);
   expect_near(boxes[0].corners[2], {140 + growth, 50 + growth}, 1);
@@ -60,7 +63,8 @@ TEST(TextBoxes, AreScaledToTheSourceAndClipped) {
 
 TEST(TextBoxes, FaintAndTinySpotsAreLeftOut) {
   Tensor map = empty_map(96, 96);
-  paint(map, {.x = 10, .y = 10, .width = 40, .height = 10}, 0.45f);  // above 0.3, its mean below 0.5
+  paint(map, {.x = 10, .y = 10, .width = 40, .height = 10},
+        0.45f);  // above 0.3, its mean below 0.5
   paint(map, {.x = 10, .y = 50, .width = 3, .height = 3}, 0.9f);
   EXPECT_TRUE(text_boxes(map, {96, 96}, {.dilate = false}).empty());
   EXPECT_EQ(text_boxes(map, {96, 96}, {.box_threshold = 0.4f, .dilate = false}).size(), 1u);
@@ -80,7 +84,8 @@ TEST(TextBoxes, TurnedTextKeepsItsAngle) {
     for (int x = 0; x < 200; ++x) {
       const double along = (x - 100) * std::cos(0.5) + (y - 100) * std::sin(0.5);
       const double across = (y - 100) * std::cos(0.5) - (x - 100) * std::sin(0.5);
-      if (std::abs(along) < 50 && std::abs(across) < 8) map.mutable_values<float>()[static_cast<std::size_t>(y * 200 + x)] = 0.9f;
+      if (std::abs(along) < 50 && std::abs(across) < 8)
+        map.mutable_values<float>()[static_cast<std::size_t>(y * 200 + x)] = 0.9f;
     }
   }
   const auto boxes = text_boxes(map, {200, 200});
@@ -97,7 +102,9 @@ Tensor map_of_blobs(int height, int width, simdjson::dom::array blobs) {
     const double cosine = std::cos(number(4)), sine = std::sin(number(4));
     for (int i = 0; i < height * width; ++i) {
       const double x = i % width - number(0), y = i / width - number(1);
-      if (std::abs(x * cosine + y * sine) > number(2) / 2 || std::abs(y * cosine - x * sine) > number(3) / 2) continue;
+      if (std::abs(x * cosine + y * sine) > number(2) / 2 ||
+          std::abs(y * cosine - x * sine) > number(3) / 2)
+        continue;
       map.mutable_values<float>()[static_cast<std::size_t>(i)] = static_cast<float>(number(5));
     }
   }
@@ -106,20 +113,26 @@ Tensor map_of_blobs(int height, int width, simdjson::dom::array blobs) {
 
 TEST(TextBoxes, AgreeWithRapidocrWithinTwoPixelsOfTheMap) {
   simdjson::dom::parser parser;
-  const simdjson::dom::element golden = parser.load(BAOZI_SOURCE_DIR "/testdata/golden/text_boxes.json");
+  const simdjson::dom::element golden =
+      parser.load(BAOZI_SOURCE_DIR "/testdata/golden/text_boxes.json");
   std::size_t compared = 0;
   for (const simdjson::dom::element one : simdjson::dom::array(golden["cases"])) {
     const auto size = [&](const char* key) {
-      return Size{static_cast<int>(std::int64_t(one[key].at(0))), static_cast<int>(std::int64_t(one[key].at(1)))};
+      return Size{static_cast<int>(std::int64_t(one[key].at(0))),
+                  static_cast<int>(std::int64_t(one[key].at(1)))};
     };
-    const auto boxes = text_boxes(map_of_blobs(size("map").height, size("map").width, one["blobs"]), size("source"));
+    const auto boxes = text_boxes(map_of_blobs(size("map").height, size("map").width, one["blobs"]),
+                                  size("source"));
     const simdjson::dom::array expected = one["boxes"];
     ASSERT_EQ(boxes.size(), expected.size()) << one;
-    const float tolerance = 2.0f * static_cast<float>(size("source").width) / static_cast<float>(size("map").width);
+    const float tolerance =
+        2.0f * static_cast<float>(size("source").width) / static_cast<float>(size("map").width);
     for (std::size_t b = 0; b < boxes.size(); ++b) {
       for (std::size_t i = 0; i < 4; ++i) {
-        expect_near(boxes[b].corners[i], {static_cast<float>(double(expected.at(b).at(2 * i))),
-                                          static_cast<float>(double(expected.at(b).at(2 * i + 1)))}, tolerance);
+        expect_near(boxes[b].corners[i],
+                    {static_cast<float>(double(expected.at(b).at(2 * i))),
+                     static_cast<float>(double(expected.at(b).at(2 * i + 1)))},
+                    tolerance);
       }
       ++compared;
     }
@@ -131,7 +144,8 @@ TEST(TextBoxes, NoTextIsNoBox) { EXPECT_TRUE(text_boxes(empty_map(32, 32), {32, 
 
 TEST(TextBoxes, LooksAtNoMoreThanBoxesMaxOutlines) {
   Tensor map = empty_map(96, 96);
-  for (int row = 0; row < 4; ++row) paint(map, {.x = 10, .y = 5 + 24 * row, .width = 60, .height = 10}, 0.9f);
+  for (int row = 0; row < 4; ++row)
+    paint(map, {.x = 10, .y = 5 + 24 * row, .width = 60, .height = 10}, 0.9f);
   EXPECT_EQ(text_boxes(map, {96, 96}).size(), 4u);
   EXPECT_EQ(text_boxes(map, {96, 96}, {.boxes_max = 2}).size(), 2u);
 }
@@ -150,11 +164,13 @@ TEST(TextBoxes, BadMapsAreRefused) {
 }
 
 TEST(ReadingOrder, RowsThenColumnsWithTolerance) {
-  std::vector<TextBox> boxes{box_at(200, 52), box_at(10, 100), box_at(10, 57), box_at(100, 60), box_at(300, 0)};
+  std::vector<TextBox> boxes{box_at(200, 52), box_at(10, 100), box_at(10, 57), box_at(100, 60),
+                             box_at(300, 0)};
   sort_in_reading_order(boxes);
   std::vector<Point> order;
   for (const TextBox& box : boxes) order.push_back(box.corners[0]);
-  EXPECT_THAT(order, testing::ElementsAre(Point{300, 0}, Point{10, 57}, Point{100, 60}, Point{200, 52}, Point{10, 100}));
+  EXPECT_THAT(order, testing::ElementsAre(Point{300, 0}, Point{10, 57}, Point{100, 60},
+                                          Point{200, 52}, Point{10, 100}));
 }
 
 TEST(CropBox, AnUprightBoxIsItsPixels) {
@@ -178,7 +194,9 @@ TEST(CropBox, TallBoxesAreTurnedLeft) {
 }
 
 TEST(CropBox, RefusesABoxWithoutArea) {
-  EXPECT_THROW(crop_box(fixtures::gradient({10, 10}), {.corners = {Point{1, 1}, {5, 1}, {5, 1}, {1, 1}}, .score = 1}), Error);
+  EXPECT_THROW(crop_box(fixtures::gradient({10, 10}),
+                        {.corners = {Point{1, 1}, {5, 1}, {5, 1}, {1, 1}}, .score = 1}),
+               Error);
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ std::vector<RankedClass> top_k(std::span<const float> scores, std::span<const st
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (!std::isfinite(scores[i])) {
       throw Error(Code::kInternal,
-                  fmt::format("the model's output '{}' is not finite: score {} is {}", tensor_name, i, scores[i]));
+                  fmt::format("the model's output '{}' is not finite: score {} is {}", tensor_name,
+                              i, scores[i]));
     }
   }
   std::vector<std::size_t> order(scores.size());
@@ -37,7 +38,8 @@ std::vector<RankedClass> top_k(std::span<const float> scores, std::span<const st
   for (auto at = order.begin(); at != end; ++at) {
     const float score =
         options.softmax ? static_cast<float>(std::exp(scores[*at] - highest) / total) : scores[*at];
-    const std::string_view label = *at < labels.size() ? std::string_view(labels[*at]) : std::string_view();
+    const std::string_view label =
+        *at < labels.size() ? std::string_view(labels[*at]) : std::string_view();
     ranked.push_back({.index = *at, .score = score, .label = label});
   }
   return ranked;

@@ -48,7 +48,8 @@ TEST(TopK, SoftmaxSurvivesLargeLogits) {
 }
 
 TEST(TopK, ScoresThatAreNotFiniteNameTheTensor) {
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     const float scores[] = {0, bad};
     try {
       top_k(scores, kLabels, {}, "probabilities");

@@ -22,31 +22,33 @@ bool is_ascii(CodePoint c) { return c < 0x80; }
 // Unicode's White_Space.
 bool is_space(CodePoint c) {
   if (is_ascii(c)) return c == ' ' || (c >= 0x9 && c <= 0xd);
-  return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-         c == 0x202f || c == 0x205f || c == 0x3000;
+  return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 bool is_dropped(CodePoint c) {
   if (is_ascii(c)) return (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
   const utf8proc_category_t category = utf8proc_category(c);
-  return c == kReplacement || category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
-         category == UTF8PROC_CATEGORY_CO;
+  return c == kReplacement || category == UTF8PROC_CATEGORY_CC ||
+         category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_CO;
 }
 
 bool is_punctuation(CodePoint c) {
   if (is_ascii(c)) {
-    return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
+    return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
+           (c >= 123 && c <= 126);
   }
   const utf8proc_category_t category = utf8proc_category(c);
   return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 
-// The reference's ranges. Extension E begins at 2B820 in Unicode, yet at 2B920 there, and the ids shall be the same.
+// The reference's ranges. Extension E begins at 2B820 in Unicode, yet at 2B920 there, and the ids
+// shall be the same.
 bool is_chinese(CodePoint c) {
   if (c < 0x3400) return false;
   return (c >= 0x4e00 && c <= 0x9fff) || c <= 0x4dbf || (c >= 0xf900 && c <= 0xfaff) ||
-         (c >= 0x20000 && c <= 0x2a6df) || (c >= 0x2a700 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
-         (c >= 0x2f800 && c <= 0x2fa1f);
+         (c >= 0x20000 && c <= 0x2a6df) || (c >= 0x2a700 && c <= 0x2b81f) ||
+         (c >= 0x2b920 && c <= 0x2ceaf) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
 // The code point at `at`, which moves behind it. Throws on malformed UTF-8.
@@ -57,11 +59,13 @@ CodePoint next_code_point(std::string_view text, std::size_t& at) {
     return byte;
   }
   CodePoint c = 0;
-  const utf8proc_ssize_t length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
-                                                   static_cast<utf8proc_ssize_t>(text.size() - at), &c);
+  const utf8proc_ssize_t length =
+      utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
+                       static_cast<utf8proc_ssize_t>(text.size() - at), &c);
   if (length < 1) {
     throw Error(Code::kInvalidArgument,
-                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) begins no valid character", at, byte));
+                fmt::format("the text is not UTF-8: byte {} (0x{:02x}) begins no valid character",
+                            at, byte));
   }
   at += static_cast<std::size_t>(length);
   return c;
@@ -88,8 +92,10 @@ struct Word {
   }
 };
 
-// What `c` becomes: without accents, in lower case. Returns how many of `out` are used, none for an accent alone.
-std::size_t normalise(CodePoint c, const WordpieceOptions& options, std::array<CodePoint, 32>& out) {
+// What `c` becomes: without accents, in lower case. Returns how many of `out` are used, none for an
+// accent alone.
+std::size_t normalise(CodePoint c, const WordpieceOptions& options,
+                      std::array<CodePoint, 32>& out) {
   std::size_t count = 1;
   out[0] = c;
   if (is_ascii(c)) {
@@ -99,15 +105,17 @@ std::size_t normalise(CodePoint c, const WordpieceOptions& options, std::array<C
   if (options.strip_accents) {
     int boundary = 0;
     // Canonical decompositions have at most 4 characters.
-    const auto decomposed = utf8proc_decompose_char(c, out.data(), static_cast<utf8proc_ssize_t>(out.size()),
-                                                    static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE), &boundary);
+    const auto decomposed =
+        utf8proc_decompose_char(c, out.data(), static_cast<utf8proc_ssize_t>(out.size()),
+                                static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE), &boundary);
     const auto end = std::remove_if(out.begin(), out.begin() + decomposed, [](CodePoint part) {
       return utf8proc_category(part) == UTF8PROC_CATEGORY_MN;
     });
     count = static_cast<std::size_t>(end - out.begin());
   }
   if (!options.lowercase) return count;
-  if (c == kCapitalIWithDot && !options.strip_accents) {  // the one character whose lower case is two
+  if (c == kCapitalIWithDot &&
+      !options.strip_accents) {  // the one character whose lower case is two
     out = {'i', 0x307};
     return 2;
   }
@@ -121,7 +129,8 @@ Wordpiece::Wordpiece(Vocabulary pieces, std::vector<Added> added, WordpieceOptio
     : pieces_(std::move(pieces)), added_(std::move(added)), options_(std::move(options)) {
   for (const auto& [piece, id] : pieces_) {
     piece_bytes_max_ = std::max(piece_bytes_max_, piece.size());
-    if (piece.starts_with(options_.continuation)) continuations_.emplace(piece.substr(options_.continuation.size()), id);
+    if (piece.starts_with(options_.continuation))
+      continuations_.emplace(piece.substr(options_.continuation.size()), id);
   }
   std::sort(added_.begin(), added_.end(),
             [](const Added& a, const Added& b) { return a.first.size() > b.first.size(); });
@@ -136,12 +145,14 @@ std::int64_t Wordpiece::id_of_special(const std::string& token) const {
   for (const auto& [text, id] : added_) {
     if (text == token) return id;
   }
-  throw Error(Code::kInvalidArgument,
-              fmt::format("the tokenizer's vocabulary of {} pieces has no '{}'; is it a BERT vocabulary?",
-                          pieces_.size(), token));
+  throw Error(
+      Code::kInvalidArgument,
+      fmt::format("the tokenizer's vocabulary of {} pieces has no '{}'; is it a BERT vocabulary?",
+                  pieces_.size(), token));
 }
 
-void Wordpiece::add_word(std::string_view word, std::size_t chars, std::size_t ids_max, Ids& ids) const {
+void Wordpiece::add_word(std::string_view word, std::size_t chars, std::size_t ids_max,
+                         Ids& ids) const {
   if (chars > options_.word_chars_max) return ids.push_back(unknown_id_);
   const std::size_t first = ids.size();
   while (!word.empty()) {
@@ -158,7 +169,8 @@ void Wordpiece::add_word(std::string_view word, std::size_t chars, std::size_t i
     ids.push_back(match->second);
     word.remove_prefix(length + 1);
   }
-  // A word is looked through to its end even beyond the limit, for only then is it known not to be unknown.
+  // A word is looked through to its end even beyond the limit, for only then is it known not to be
+  // unknown.
   if (ids.size() > ids_max) ids.resize(ids_max);
 }
 
@@ -187,7 +199,8 @@ void Wordpiece::add_plain(std::string_view text, std::size_t ids_max, Ids& ids) 
     for (std::size_t i = 0; i < count; ++i) {
       if (is_punctuation(parts[i])) {
         add_alone(parts[i]);
-      } else if (word.chars <= options_.word_chars_max) {  // an overlong word is unknown whatever follows
+      } else if (word.chars <=
+                 options_.word_chars_max) {  // an overlong word is unknown whatever follows
         word.add(parts[i]);
       }
     }
@@ -205,7 +218,8 @@ const Wordpiece::Added* Wordpiece::added_at(std::string_view text) const noexcep
 
 Ids Wordpiece::encode(std::string_view text, const EncodeOptions& options) const {
   if (options.tokens_max < 2) {
-    throw Error(Code::kInvalidArgument, "tokens_max must be at least 2: every text gets two special tokens");
+    throw Error(Code::kInvalidArgument,
+                "tokens_max must be at least 2: every text gets two special tokens");
   }
   check_utf8(text);
   const std::size_t ids_max = options.tokens_max - 1;
@@ -228,8 +242,8 @@ Ids Wordpiece::encode(std::string_view text, const EncodeOptions& options) const
   return ids;
 }
 
-Wordpiece::Batch Wordpiece::encode_batch(std::span<const std::string_view> texts, const EncodeOptions& options,
-                                         Allocator& allocator) const {
+Wordpiece::Batch Wordpiece::encode_batch(std::span<const std::string_view> texts,
+                                         const EncodeOptions& options, Allocator& allocator) const {
   if (texts.empty()) throw Error(Code::kInvalidArgument, "there are no texts to tokenise");
   std::vector<Ids> rows;
   rows.reserve(texts.size());
@@ -243,7 +257,8 @@ Wordpiece::Batch Wordpiece::encode_batch(std::span<const std::string_view> texts
     width = std::max(width, rows.back().size());
   }
   const std::size_t multiple = std::max<std::size_t>(options.multiple_of, 1);
-  width = std::min((width + multiple - 1) / multiple * multiple, std::max(width, options.tokens_max));
+  width =
+      std::min((width + multiple - 1) / multiple * multiple, std::max(width, options.tokens_max));
 
   const Shape shape{static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(width)};
   Batch batch{.ids = Tensor::allocate(DType::kInt64, shape, allocator),

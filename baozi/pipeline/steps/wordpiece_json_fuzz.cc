@@ -14,7 +14,8 @@ void check(Load load, std::string_view text) {
     const pipeline::Wordpiece tokenizer = load(text);
     if (tokenizer.encode("Hello, [SEP] wörld 中", {.tokens_max = 8}).size() > 8) std::abort();
   } catch (const Error& error) {
-    if (error.code() != Code::kInvalidArgument && error.code() != Code::kUnimplemented) std::abort();
+    if (error.code() != Code::kInvalidArgument && error.code() != Code::kUnimplemented)
+      std::abort();
   }
 }
 

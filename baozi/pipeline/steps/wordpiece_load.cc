@@ -15,9 +15,10 @@ namespace {
 using simdjson::dom::element;
 
 [[noreturn]] void unsupported(std::string_view what) {
-  throw Error(Code::kUnimplemented, fmt::format("tokenizer.json: {}; this is no BERT WordPiece tokenizer as known here "
-                                                "(BertNormalizer, BertPreTokenizer, WordPiece)",
-                                                what));
+  throw Error(Code::kUnimplemented,
+              fmt::format("tokenizer.json: {}; this is no BERT WordPiece tokenizer as known here "
+                          "(BertNormalizer, BertPreTokenizer, WordPiece)",
+                          what));
 }
 
 std::string text_of(element value) { return std::string(std::string_view(value)); }
@@ -31,7 +32,8 @@ bool flag_of(element object, std::string_view key) {
 void expect_type(element root, std::string_view part, std::string_view type) {
   std::string_view found;
   if (root[part]["type"].get(found) != simdjson::SUCCESS) found = "missing";
-  if (found != type) unsupported(fmt::format("its {} is '{}', '{}' is expected", part, found, type));
+  if (found != type)
+    unsupported(fmt::format("its {} is '{}', '{}' is expected", part, found, type));
 }
 
 void read_normalizer(element root, WordpieceOptions& options) {
@@ -71,9 +73,11 @@ std::vector<Wordpiece::Added> read_added_tokens(element root) {
   for (const element token : tokens) {
     std::string content = text_of(token["content"]);
     for (const std::string_view flag : {"single_word", "lstrip", "rstrip", "normalized"}) {
-      if (flag_of(token, flag)) unsupported(fmt::format("its added token '{}' has the flag {}", content, flag));
+      if (flag_of(token, flag))
+        unsupported(fmt::format("its added token '{}' has the flag {}", content, flag));
     }
-    if (content.empty()) throw Error(Code::kInvalidArgument, "tokenizer.json: an added token is empty");
+    if (content.empty())
+      throw Error(Code::kInvalidArgument, "tokenizer.json: an added token is empty");
     added.emplace_back(std::move(content), std::int64_t(token["id"]));
   }
   return added;
@@ -81,7 +85,8 @@ std::vector<Wordpiece::Added> read_added_tokens(element root) {
 
 void check_id(std::string_view piece, std::int64_t id) {
   if (id >= 0) return;
-  throw Error(Code::kInvalidArgument, fmt::format("tokenizer.json: the id of '{}' is {}, below 0", piece, id));
+  throw Error(Code::kInvalidArgument,
+              fmt::format("tokenizer.json: the id of '{}' is {}, below 0", piece, id));
 }
 
 }  // namespace
@@ -98,8 +103,8 @@ Wordpiece Wordpiece::from_vocab(std::string_view vocab, WordpieceOptions options
   std::vector<Added> added;
   const std::string_view mask = "[MASK]";
   for (const std::string_view token :
-       {std::string_view(options.unknown), std::string_view(options.begin), std::string_view(options.end),
-        std::string_view(options.padding), mask}) {
+       {std::string_view(options.unknown), std::string_view(options.begin),
+        std::string_view(options.end), std::string_view(options.padding), mask}) {
     const auto piece = pieces.find(token);
     if (piece != pieces.end() && !token.empty()) added.emplace_back(token, piece->second);
   }
@@ -134,14 +139,17 @@ Wordpiece Wordpiece::from_json(std::string_view json) {
     for (const auto& [piece, id] : added) check_id(piece, id);
     return {std::move(pieces), std::move(added), std::move(options)};
   } catch (const simdjson::simdjson_error& error) {
-    throw Error(Code::kInvalidArgument, fmt::format("tokenizer.json is malformed: {}", error.what()));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("tokenizer.json is malformed: {}", error.what()));
   }
 }
 
 Wordpiece Wordpiece::from_file(const std::filesystem::path& path, WordpieceOptions vocab_options) {
   std::ifstream file(path, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(file)), {});
-  if (!file) throw Error(Code::kNotFound, fmt::format("the tokenizer file '{}' cannot be read", path.string()));
+  if (!file)
+    throw Error(Code::kNotFound,
+                fmt::format("the tokenizer file '{}' cannot be read", path.string()));
   try {
     if (path.extension() == ".json") return from_json(text);
     if (path.extension() == ".txt") return from_vocab(text, std::move(vocab_options));
@@ -149,7 +157,8 @@ Wordpiece Wordpiece::from_file(const std::filesystem::path& path, WordpieceOptio
     throw Error(error.code(), fmt::format("{}: {}", path.string(), error.message()));
   }
   throw Error(Code::kInvalidArgument,
-              fmt::format("the tokenizer file '{}' must be a vocab.txt or a tokenizer.json", path.string()));
+              fmt::format("the tokenizer file '{}' must be a vocab.txt or a tokenizer.json",
+                          path.string()));
 }
 
 }  // namespace baozi::pipeline

@@ -91,8 +91,9 @@ TEST(Wordpiece, TruncationKeepsBothSpecialTokens) {
 TEST(Wordpiece, RejectsInvalidUtf8WithItsOffset) {
   const Wordpiece tokenizer = Wordpiece::from_file(kGolden + "wordpiece_vocab.txt");
   const std::pair<std::string_view, const char*> cases[] = {
-      {"abc\xff", "byte 3 (0xff)"},        {"h\xc3", "byte 1 (0xc3)"},         {"\xed\xa0\x80", "byte 0 (0xed)"},
-      {"a\xc0\x80", "byte 1 (0xc0)"},      {"\xf5\x80\x80\x80", "byte 0 (0xf5)"}, {"é\x80", "byte 2 (0x80)"},
+      {"abc\xff", "byte 3 (0xff)"},          {"h\xc3", "byte 1 (0xc3)"},
+      {"\xed\xa0\x80", "byte 0 (0xed)"},     {"a\xc0\x80", "byte 1 (0xc0)"},
+      {"\xf5\x80\x80\x80", "byte 0 (0xf5)"}, {"é\x80", "byte 2 (0x80)"},
       {"\xe4\xb8 x", "byte 0 (0xe4)"},
   };
   for (const auto& [text, offset] : cases) {
@@ -113,8 +114,8 @@ TEST(Wordpiece, BatchIsPaddedToTheLongest) {
   const auto shorter = tokenizer.encode("hello");
   EXPECT_EQ(batch.ids.shape(), (Shape{2, 5}));
   EXPECT_THAT(batch.ids.values<std::int64_t>(),
-              ElementsAre(shorter[0], shorter[1], shorter[2], 0, 0, longest[0], longest[1], longest[2], longest[3],
-                          longest[4]));
+              ElementsAre(shorter[0], shorter[1], shorter[2], 0, 0, longest[0], longest[1],
+                          longest[2], longest[3], longest[4]));
   EXPECT_THAT(batch.mask.values<std::int64_t>(), ElementsAre(1, 1, 1, 0, 0, 1, 1, 1, 1, 1));
   EXPECT_THAT(batch.types.values<std::int64_t>(), testing::Each(0));
   EXPECT_EQ(batch.types.shape(), (Shape{2, 5}));
@@ -124,7 +125,8 @@ TEST(Wordpiece, BatchWidthIsRoundedUpWithinTheLimit) {
   const Wordpiece tokenizer = Wordpiece::from_file(kGolden + "wordpiece_tokenizer.json");
   const std::string_view texts[] = {"hello world the"};
   EXPECT_EQ(tokenizer.encode_batch(texts, {.multiple_of = 8}).ids.shape(), (Shape{1, 8}));
-  EXPECT_EQ(tokenizer.encode_batch(texts, {.tokens_max = 6, .multiple_of = 8}).ids.shape(), (Shape{1, 6}));
+  EXPECT_EQ(tokenizer.encode_batch(texts, {.tokens_max = 6, .multiple_of = 8}).ids.shape(),
+            (Shape{1, 6}));
 }
 
 TEST(Wordpiece, BatchErrorsNameTheText) {
@@ -144,7 +146,8 @@ TEST(Wordpiece, RefusesTokenizersOfOtherKinds) {
       {"\"lstrip\": false", "\"lstrip\": true"},
   };
   for (const auto& [from, to] : changes) {
-    const Error error = error_of([&, a = from, b = to] { Wordpiece::from_json(replaced(json, a, b)); });
+    const Error error =
+        error_of([&, a = from, b = to] { Wordpiece::from_json(replaced(json, a, b)); });
     EXPECT_EQ(error.code(), Code::kUnimplemented) << to;
     EXPECT_THAT(error.message(), HasSubstr("BertNormalizer")) << to;
   }
@@ -156,14 +159,15 @@ TEST(Wordpiece, RefusesMalformedTokenizerJson) {
       "",
       "{",
       json.substr(0, json.size() / 2),
-      replaced(json, "\"[CLS]\": 2", "\"[OTHER]\": 2").replace(json.find("\"content\": \"[CLS]\""), 18,
-                                                               "\"content\": \"[NONE]\""),
+      replaced(json, "\"[CLS]\": 2", "\"[OTHER]\": 2")
+          .replace(json.find("\"content\": \"[CLS]\""), 18, "\"content\": \"[NONE]\""),
       replaced(json, "\"[PAD]\": 0", "\"[PAD]\": -1"),
       replaced(json, "\"[PAD]\": 0", "\"[PAD]\": \"0\""),
       replaced(json, "\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": -1"),
   };
   for (const std::string& text : cases) {
-    EXPECT_EQ(error_of([&] { Wordpiece::from_json(text); }).code(), Code::kInvalidArgument) << text.substr(0, 80);
+    EXPECT_EQ(error_of([&] { Wordpiece::from_json(text); }).code(), Code::kInvalidArgument)
+        << text.substr(0, 80);
   }
 }
 

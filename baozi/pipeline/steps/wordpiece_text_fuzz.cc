@@ -1,4 +1,5 @@
-// Feeds bytes to the tokenizer as a text: ids within the limit and the vocabulary, or Error kInvalidArgument.
+// Feeds bytes to the tokenizer as a text: ids within the limit and the vocabulary, or Error
+// kInvalidArgument.
 #include <cstdint>
 #include <cstdlib>
 
@@ -9,7 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace baozi;
   using namespace baozi::pipeline;
   static const Wordpiece tokenizer = Wordpiece::from_vocab(
-      "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##a\nab\n##ab\n##c\ne\n##e\n.\n,\nhello\n中\nи\n##и\n");
+      "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##a\nab\n##ab\n##c\ne\n##e\n.\n,\nhello\n中\nи\n##"
+      "и\n");
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   for (const std::size_t tokens_max : {std::size_t{2}, std::size_t{16}, std::size_t{1} << 20}) {
     try {
