@@ -8,7 +8,7 @@
 // Thread safety: all methods. Blocks may outlive the pool; its memory goes when the last of them is
 // back.
 //
-//   BufferPool pool({.bytes_max = 256 << 20, .option = "buffer_bytes_max", .reserve = {{4096, 64}}});
+//   BufferPool pool({.bytes_max = 1 << 28, .option = "buffer_bytes_max", .reserve = {{4096, 64}}});
 //   Tensor t = Tensor::allocate(DType::kFp32, {8, 128}, pool);
 #pragma once
 
