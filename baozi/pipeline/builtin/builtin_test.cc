@@ -24,12 +24,16 @@ class BuiltinTest : public ::testing::Test {
   BuiltinTest() { add_builtin_pipelines(kinds_); }
 
   Scripted& serve(std::string name, engine::Signature signature, Scripted::Answer answer) {
-    auto servable = std::make_shared<Scripted>(std::move(name), std::move(signature), std::move(answer));
+    auto servable =
+        std::make_shared<Scripted>(std::move(name), std::move(signature), std::move(answer));
     models_.add(servable);
     return *servable;
   }
   std::shared_ptr<model::Servable> make(const char* kind, Options options) {
-    return kinds_.make(kind, {.name = kind, .cpu = &cpu_, .models = &models_, .options = std::move(options),
+    return kinds_.make(kind, {.name = kind,
+                              .cpu = &cpu_,
+                              .models = &models_,
+                              .options = std::move(options),
                               .folder = folder_.path()});
   }
   // The message of the error that making it ends with.
@@ -41,14 +45,16 @@ class BuiltinTest : public ::testing::Test {
     }
     return "";
   }
-  static model::InferResponse ask(model::Servable& servable, const char* input, std::vector<std::string_view> elements,
+  static model::InferResponse ask(model::Servable& servable, const char* input,
+                                  std::vector<std::string_view> elements,
                                   const Context& context = {}) {
     model::InferRequest request;
     const Shape shape{static_cast<std::int64_t>(elements.size())};
     request.inputs.push_back({input, Tensor::of_strings(shape, elements)});
     return sync_wait(servable.infer(std::move(request)), context);
   }
-  static std::string failure(model::Servable& servable, const char* input, std::vector<std::string_view> elements) {
+  static std::string failure(model::Servable& servable, const char* input,
+                             std::vector<std::string_view> elements) {
     try {
       ask(servable, input, std::move(elements));
     } catch (const Error& error) {
@@ -78,22 +84,27 @@ std::string picture(std::uint8_t red, Size size = {40, 60}) {
 constexpr int kSide = 8;
 
 engine::Signature classifier_signature() {
-  return {.inputs = {{"image", DType::kFp32, {-1, 3, kSide, kSide}}}, .outputs = {{"scores", DType::kFp32, {-1, 3}}}};
+  return {.inputs = {{"image", DType::kFp32, {-1, 3, kSide, kSide}}},
+          .outputs = {{"scores", DType::kFp32, {-1, 3}}}};
 }
 // Class 0 grows with red; logits.
 Tensors by_red(const Tensors& inputs) {
-  return {{"scores", Tensor::of<float>({1, 3}, {inputs[0].tensor.values<float>()[0], 0.5f, -2.0f})}};
+  return {
+      {"scores", Tensor::of<float>({1, 3}, {inputs[0].tensor.values<float>()[0], 0.5f, -2.0f})}};
 }
 
 TEST_F(BuiltinTest, ClassifyRanksEveryImageInOrder) {
-  Scripted& model = serve("net", classifier_signature(), &by_red).with_labels({"red", "grey", "other"});
-  auto classify = make("classify", {{"model", "net"}, {"top_k", "2"}, {"mean", "0"}, {"std", "255"}});
+  Scripted& model =
+      serve("net", classifier_signature(), &by_red).with_labels({"red", "grey", "other"});
+  auto classify =
+      make("classify", {{"model", "net"}, {"top_k", "2"}, {"mean", "0"}, {"std", "255"}});
   EXPECT_TRUE(classify->ready());
   const std::string red = picture(255), black = picture(0);
   const model::InferResponse response = ask(*classify, "image", {red, black, red});
   const Tensors& outputs = response.outputs;
   EXPECT_EQ(get_tensor(outputs, "label").shape(), (Shape{3, 2}));
-  EXPECT_THAT(get_tensor(outputs, "label").strings(), ElementsAre("red", "grey", "grey", "red", "red", "grey"));
+  EXPECT_THAT(get_tensor(outputs, "label").strings(),
+              ElementsAre("red", "grey", "grey", "red", "red", "grey"));
   EXPECT_THAT(get_tensor(outputs, "class").values<std::int64_t>(), ElementsAre(0, 1, 1, 0, 0, 1));
   // softmax(1, 0.5, -2): the logits were recognised as such.
   EXPECT_NEAR(get_tensor(outputs, "score").values<float>()[0], 0.6044f, 1e-3);
@@ -123,7 +134,8 @@ TEST_F(BuiltinTest, ClassifyFeedsPixelsLastWhereTheModelWantsThem) {
     first.assign(pixels.begin(), pixels.begin() + 6);
     return Tensors{{"scores", Tensor::of<float>({1, 3}, {1, 2, 3})}};
   });
-  auto classify = make("classify", {{"model", "net"}, {"mean", "0"}, {"std", "1"}, {"channels", "bgr"}});
+  auto classify =
+      make("classify", {{"model", "net"}, {"mean", "0"}, {"std", "1"}, {"channels", "bgr"}});
   const std::string image = picture(200);
   ask(*classify, "image", {image});
   EXPECT_THAT(first, ElementsAre(0, 0, 200, 0, 0, 200));
@@ -134,15 +146,18 @@ TEST_F(BuiltinTest, ClassifyNamesTheBadImageOfABatch) {
   auto classify = make("classify", {{"model", "net"}});
   const std::string good = picture(255);
   const std::string cut = good.substr(0, good.size() / 2);
-  EXPECT_THAT(failure(*classify, "image", {good, "not an image", good}), HasSubstr("INVALID_ARGUMENT image 1: "));
+  EXPECT_THAT(failure(*classify, "image", {good, "not an image", good}),
+              HasSubstr("INVALID_ARGUMENT image 1: "));
   EXPECT_THAT(failure(*classify, "image", {cut}), HasSubstr("INVALID_ARGUMENT image 0: "));
-  EXPECT_THAT(failure(*classify, "image", {}), HasSubstr("INVALID_ARGUMENT input 'image' has no element"));
+  EXPECT_THAT(failure(*classify, "image", {}),
+              HasSubstr("INVALID_ARGUMENT input 'image' has no element"));
   EXPECT_LE(model.runs, 1);  // the images after the bad one are not asked about
 }
 
 TEST_F(BuiltinTest, ClassifyRefusesScoresThatAreNotFinite) {
   serve("net", classifier_signature(), [](const Tensors&) {
-    return Tensors{{"scores", Tensor::of<float>({1, 3}, {1, std::numeric_limits<float>::quiet_NaN(), 0})}};
+    return Tensors{
+        {"scores", Tensor::of<float>({1, 3}, {1, std::numeric_limits<float>::quiet_NaN(), 0})}};
   });
   auto classify = make("classify", {{"model", "net"}});
   const std::string image = picture(1);
@@ -154,19 +169,26 @@ TEST_F(BuiltinTest, ClassifyOptionsAreChecked) {
   engine::Signature free = classifier_signature();
   free.inputs[0].shape = {-1, 3, -1, -1};
   serve("free", free, &by_red);
-  serve("text", {.inputs = {{"ids", DType::kInt64, {-1, -1}}}, .outputs = {{"x", DType::kFp32, {-1}}}}, &by_red);
+  serve("text",
+        {.inputs = {{"ids", DType::kInt64, {-1, -1}}}, .outputs = {{"x", DType::kFp32, {-1}}}},
+        &by_red);
   EXPECT_THAT(refusal("classify", {}), HasSubstr("needs the option 'model'"));
   EXPECT_THAT(refusal("classify", {{"model", "nothing"}}), HasSubstr("nothing"));
-  EXPECT_THAT(refusal("classify", {{"model", "net"}, {"topk", "1"}}), HasSubstr("no option 'topk'"));
+  EXPECT_THAT(refusal("classify", {{"model", "net"}, {"topk", "1"}}),
+              HasSubstr("no option 'topk'"));
   EXPECT_THAT(refusal("classify", {{"model", "net"}, {"top_k", "0"}}), HasSubstr("1 or more"));
-  EXPECT_THAT(refusal("classify", {{"model", "net"}, {"fit", "squash"}}), HasSubstr("crop, stretch, pad"));
+  EXPECT_THAT(refusal("classify", {{"model", "net"}, {"fit", "squash"}}),
+              HasSubstr("crop, stretch, pad"));
   EXPECT_THAT(refusal("classify", {{"model", "net"}, {"mean", "1,2"}}), HasSubstr("three"));
   EXPECT_THAT(refusal("classify", {{"model", "net"}, {"mean", "1,2,3,"}}), HasSubstr("three"));
   EXPECT_THAT(refusal("classify", {{"model", "net"}, {"std", "1,0,3"}}), HasSubstr("other than 0"));
-  EXPECT_THAT(refusal("classify", {{"model", "net"}, {"softmax", "yes"}}), HasSubstr("true or false"));
-  EXPECT_THAT(refusal("classify", {{"model", "net"}, {"labels", "missing.txt"}}), HasSubstr("missing.txt"));
+  EXPECT_THAT(refusal("classify", {{"model", "net"}, {"softmax", "yes"}}),
+              HasSubstr("true or false"));
+  EXPECT_THAT(refusal("classify", {{"model", "net"}, {"labels", "missing.txt"}}),
+              HasSubstr("missing.txt"));
   EXPECT_THAT(refusal("classify", {{"model", "free"}}), HasSubstr("'size'"));
-  EXPECT_THAT(refusal("classify", {{"model", "text"}}), HasSubstr("one FP32 input of 4 dimensions"));
+  EXPECT_THAT(refusal("classify", {{"model", "text"}}),
+              HasSubstr("one FP32 input of 4 dimensions"));
   EXPECT_EQ(refusal("classify", {{"model", "free"}, {"size", "32"}, {"fit", "pad"}}), "");
 }
 
@@ -182,7 +204,8 @@ TEST_F(BuiltinTest, ClassifyTakesLabelsFromAFileBesideTheConfiguration) {
 // ---- embed ----
 
 engine::Signature transformer_signature() {
-  return {.inputs = {{"input_ids", DType::kInt64, {-1, -1}}, {"attention_mask", DType::kInt64, {-1, -1}}},
+  return {.inputs = {{"input_ids", DType::kInt64, {-1, -1}},
+                     {"attention_mask", DType::kInt64, {-1, -1}}},
           .outputs = {{"hidden", DType::kFp32, {-1, -1, 2}}}};
 }
 // Token embeddings (id, 1), and two tokens of padding that must not count.
@@ -192,9 +215,11 @@ Tensors ids_as_hidden(const Tensors& inputs) {
     hidden.insert(hidden.end(), {static_cast<float>(id), 1.0f});
   }
   hidden.insert(hidden.end(), {1000, 1000, 1000, 1000});
-  return {{"hidden", Tensor::of<float>({1, static_cast<std::int64_t>(hidden.size() / 2), 2}, hidden)}};
+  return {
+      {"hidden", Tensor::of<float>({1, static_cast<std::int64_t>(hidden.size() / 2), 2}, hidden)}};
 }
-constexpr const char* kVocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nbun\n";  // [CLS] = 2, [SEP] = 3, bun = 5
+constexpr const char* kVocabulary =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nbun\n";  // [CLS] = 2, [SEP] = 3, bun = 5
 
 TEST_F(BuiltinTest, EmbedFindsTheVocabularyBesideTheVersionFoldersAndKeepsTheOrder) {
   folder_.write("bert/vocab.txt", kVocabulary);
@@ -205,7 +230,8 @@ TEST_F(BuiltinTest, EmbedFindsTheVocabularyBesideTheVersionFoldersAndKeepsTheOrd
   const Tensor& rows = get_tensor(response.outputs, "embedding");
   EXPECT_EQ(rows.shape(), (Shape{3, 2}));
   // Means of (2 5 5 3), (2 3) and (2 5 3); the padding of the model's answer is left out.
-  EXPECT_THAT(rows.values<float>(), ElementsAre(3.75f, 1.0f, 2.5f, 1.0f, ::testing::FloatEq(10.0f / 3), 1.0f));
+  EXPECT_THAT(rows.values<float>(),
+              ElementsAre(3.75f, 1.0f, 2.5f, 1.0f, ::testing::FloatEq(10.0f / 3), 1.0f));
 }
 
 TEST_F(BuiltinTest, EmbedNormalisesCutsAndNamesTheBadText) {
@@ -227,14 +253,17 @@ TEST_F(BuiltinTest, EmbedOptionsAndModelAreChecked) {
   folder_.write("v.txt", kVocabulary);
   EXPECT_THAT(refusal("embed", {{"model", "bert"}}), HasSubstr("no tokenizer.json or vocab.txt"));
   EXPECT_THAT(refusal("embed", {{"model", "bert"}, {"vocab", "w.txt"}}), HasSubstr("w.txt"));
-  EXPECT_THAT(refusal("embed", {{"model", "bert"}, {"vocab", "v.txt"}, {"output", "x"}}), HasSubstr("output 'x'"));
-  EXPECT_THAT(refusal("embed", {{"model", "bert"}, {"vocab", "v.txt"}, {"max_tokens", "2"}}), HasSubstr("3 or more"));
+  EXPECT_THAT(refusal("embed", {{"model", "bert"}, {"vocab", "v.txt"}, {"output", "x"}}),
+              HasSubstr("output 'x'"));
+  EXPECT_THAT(refusal("embed", {{"model", "bert"}, {"vocab", "v.txt"}, {"max_tokens", "2"}}),
+              HasSubstr("3 or more"));
   EXPECT_THAT(refusal("embed", {{"model", "image"}, {"vocab", "v.txt"}}), HasSubstr("BERT-like"));
 }
 
 // ---- ocr ----
 
-// A page with `count` bars, one above the other, brighter on the left, and a detector that sees them where the page is bright.
+// A page with `count` bars, one above the other, brighter on the left, and a detector that sees
+// them where the page is bright.
 constexpr Size kPage{736, 736};
 constexpr int kBarHeight = 12, kBarDistance = 32;
 
@@ -249,8 +278,8 @@ std::string page_with(int count) {
       std::fill_n(start + 3 * 150, 3 * 150, std::uint8_t{210});
     }
   }
-  return fixtures::png({image.data(), static_cast<std::size_t>(3 * kPage.height * kPage.width)}, kPage,
-                       SPNG_COLOR_TYPE_TRUECOLOR);
+  return fixtures::png({image.data(), static_cast<std::size_t>(3 * kPage.height * kPage.width)},
+                       kPage, SPNG_COLOR_TYPE_TRUECOLOR);
 }
 
 Tensors bright_is_text(const Tensors& inputs) {
@@ -267,19 +296,24 @@ class OcrTest : public BuiltinTest {
   static constexpr int kClasses = 4;  // blank, a, b, space
 
   OcrTest() {
-    serve("det", {.inputs = {{"x", DType::kFp32, {-1, 3, -1, -1}}}, .outputs = {{"map", DType::kFp32, {-1, 1, -1, -1}}}},
+    serve("det",
+          {.inputs = {{"x", DType::kFp32, {-1, 3, -1, -1}}},
+           .outputs = {{"map", DType::kFp32, {-1, 1, -1, -1}}}},
           &bright_is_text);
     orient_ = &serve("cls", line_signature(2), [this](const Tensors&) {
       before_orient_();
-      return Tensors{{"y", Tensor::of<float>({1, 2}, {0.1f, 0.9f})}};  // upside down, but not surely
+      return Tensors{
+          {"y", Tensor::of<float>({1, 2}, {0.1f, 0.9f})}};  // upside down, but not surely
     });
-    recognise_ = &serve("rec", {.inputs = {{"x", DType::kFp32, {-1, 3, 48, -1}}},
-                                .outputs = {{"y", DType::kFp32, {-1, -1, kClasses}}}},
+    recognise_ = &serve("rec",
+                        {.inputs = {{"x", DType::kFp32, {-1, 3, 48, -1}}},
+                         .outputs = {{"y", DType::kFp32, {-1, -1, kClasses}}}},
                         [this](const Tensors&) { return recognised(line_++); });
     recognise_->with_origin({.file = {}, .metadata = {{"character", "a\nb"}}});
   }
   static engine::Signature line_signature(std::int64_t classes) {
-    return {.inputs = {{"x", DType::kFp32, {-1, 3, 48, -1}}}, .outputs = {{"y", DType::kFp32, {-1, classes}}}};
+    return {.inputs = {{"x", DType::kFp32, {-1, 3, 48, -1}}},
+            .outputs = {{"y", DType::kFp32, {-1, classes}}}};
   }
   // Line n reads "a", then n times "b" with blanks between; line `failing_` fails.
   Tensors recognised(int line) const {
@@ -312,8 +346,10 @@ TEST_F(OcrTest, ReadsAllLinesInReadingOrder) {
   EXPECT_TRUE(ocr->ready());
   const std::string page = page_with(4);
   const model::InferResponse response = ask(*ocr, "image", {page});
-  EXPECT_THAT(get_tensor(response.outputs, "text").strings(), ElementsAre("a", "ab", "abb", "abbb"));
-  EXPECT_THAT(get_tensor(response.outputs, "image").values<std::int64_t>(), ElementsAre(0, 0, 0, 0));
+  EXPECT_THAT(get_tensor(response.outputs, "text").strings(),
+              ElementsAre("a", "ab", "abb", "abbb"));
+  EXPECT_THAT(get_tensor(response.outputs, "image").values<std::int64_t>(),
+              ElementsAre(0, 0, 0, 0));
   EXPECT_EQ(get_tensor(response.outputs, "box").shape(), (Shape{4, 4, 2}));
   const std::span<const float> boxes = get_tensor(response.outputs, "box").values<float>();
   for (std::size_t line = 0; line < 4; ++line) {
@@ -419,15 +455,34 @@ TEST_F(OcrTest, LinesUpsideDownAreTurnedFromTheThresholdOn) {
   EXPECT_FALSE(turned({{"orient", ""}, {"orient_threshold", "0.5"}}));
 }
 
+TEST_F(OcrTest, ALineThatReadsBadlyWhenTurnedIsReadAsItWasToo) {
+  engine::Signature signature{.inputs = {{"x", DType::kFp32, {-1, 3, 48, -1}}},
+                              .outputs = {{"y", DType::kFp32, {-1, -1, kClasses}}}};
+  Scripted& eye = serve("eye", signature, [&](const Tensors& inputs) {
+                    const auto width = static_cast<std::size_t>(inputs[0].tensor.shape()[3]);
+                    const std::span<const float> row =
+                        inputs[0].tensor.values<float>().subspan(24 * width, width);
+                    const bool as_on_the_page = row[width / 4] > row[3 * width / 4];
+                    sure_ = as_on_the_page ? 0.9f : 0.6f;
+                    return recognised(as_on_the_page ? 1 : 0);
+                  }).with_origin({.file = {}, .metadata = {{"character", "a\nb"}}});
+  auto ocr = make("ocr", options({{"recognise", "eye"}, {"orient_threshold", "0.5"}}));
+  const std::string page = page_with(1);
+  EXPECT_THAT(get_tensor(ask(*ocr, "image", {page}).outputs, "text").strings(), ElementsAre("ab"));
+  EXPECT_EQ(eye.runs, 2);
+}
+
 TEST_F(OcrTest, TheDictionaryComesFromOptionMetadataOrFile) {
   folder_.write("dict.txt", "x\ny\n \n");  // the space at its end is the network's last class
   auto by_option = make("ocr", options({{"dictionary", "dict.txt"}}));
   const std::string page = page_with(2);
-  EXPECT_THAT(get_tensor(ask(*by_option, "image", {page}).outputs, "text").strings(), ElementsAre("x", "xy"));
+  EXPECT_THAT(get_tensor(ask(*by_option, "image", {page}).outputs, "text").strings(),
+              ElementsAre("x", "xy"));
   recognise_->with_origin({.file = folder_.path() / "1" / "model.onnx", .metadata = {}});
   auto by_file = make("ocr", options());
   line_ = 0;
-  EXPECT_THAT(get_tensor(ask(*by_file, "image", {page}).outputs, "text").strings(), ElementsAre("x", "xy"));
+  EXPECT_THAT(get_tensor(ask(*by_file, "image", {page}).outputs, "text").strings(),
+              ElementsAre("x", "xy"));
   recognise_->with_origin({});
   EXPECT_THAT(refusal("ocr", options()), HasSubstr("no dictionary"));
 }

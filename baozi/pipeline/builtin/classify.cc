@@ -1,4 +1,5 @@
-// classify: what is in an image. Decode and resize on the CPU pool, one model behind its batcher, the k best classes.
+// classify: what is in an image. Decode and resize on the CPU pool, one model behind its batcher,
+// the k best classes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,21 +33,26 @@ struct Classify {
 using Self = std::shared_ptr<const Classify>;
 using Ranking = std::vector<RankedClass>;
 
-// Whether these are probabilities already. Logits that sum to one and have none below zero do not occur in practice.
+// Whether these are probabilities already. Logits that sum to one and have none below zero do not
+// occur in practice.
 bool are_probabilities(std::span<const float> scores) {
   constexpr double kTolerance = 0.01;
-  const bool in_range = std::ranges::all_of(scores, [](float score) { return score >= 0 && score <= 1.001f; });
+  const bool in_range =
+      std::ranges::all_of(scores, [](float score) { return score >= 0 && score <= 1.001f; });
   return in_range && std::abs(std::accumulate(scores.begin(), scores.end(), 0.0) - 1) < kTolerance;
 }
 
 Ranking rank(const Classify& self, const Tensor& output) {
   const std::span<const float> scores = output.values<float>();
-  if (scores.empty()) throw Error(Code::kInternal, fmt::format("model '{}' gave no scores", self.model));
-  const bool softmax = self.softmax == Softmax::kAuto ? !are_probabilities(scores) : self.softmax == Softmax::kYes;
+  if (scores.empty())
+    throw Error(Code::kInternal, fmt::format("model '{}' gave no scores", self.model));
+  const bool softmax =
+      self.softmax == Softmax::kAuto ? !are_probabilities(scores) : self.softmax == Softmax::kYes;
   return top_k(scores, self.labels, {.k = self.top_k, .softmax = softmax}, self.model);
 }
 
-Task<Ranking> classify_one(Self self, Bytes file, std::size_t index, std::shared_ptr<Semaphore> turns, int priority) {
+Task<Ranking> classify_one(Self self, Bytes file, std::size_t index,
+                           std::shared_ptr<Semaphore> turns, int priority) {
   const Context& context = co_await this_context();
   const Semaphore::Permit turn = co_await turns->acquire();
   Image image;
@@ -65,7 +71,8 @@ Task<Ranking> classify_one(Self self, Bytes file, std::size_t index, std::shared
 }
 
 Tensors to_tensors(const std::vector<Ranking>& rankings) {
-  const Shape shape{static_cast<std::int64_t>(rankings.size()), static_cast<std::int64_t>(rankings.front().size())};
+  const Shape shape{static_cast<std::int64_t>(rankings.size()),
+                    static_cast<std::int64_t>(rankings.front().size())};
   std::vector<std::string_view> labels;
   std::vector<float> scores;
   std::vector<std::int64_t> classes;
@@ -101,8 +108,8 @@ Softmax softmax_option(const PipelineContext& context) {
 }  // namespace
 
 std::shared_ptr<model::Servable> make_classify(PipelineContext context) {
-  context.check_options({"model", "labels", "top_k", "softmax", "size", "fit", "crop_fraction", "interpolation", "mean",
-                         "std", "channels"});
+  context.check_options({"model", "labels", "top_k", "softmax", "size", "fit", "crop_fraction",
+                         "interpolation", "mean", "std", "channels"});
   auto self = std::make_shared<Classify>();
   self->context = context;
   self->model = required_model(context, "model");
@@ -114,7 +121,8 @@ std::shared_ptr<model::Servable> make_classify(PipelineContext context) {
   const int k = context.option("top_k", 5);
   if (k < 1) {
     throw Error(Code::kInvalidArgument,
-                fmt::format("option 'top_k' of pipeline '{}' is {}, but 1 or more is wanted", context.name, k));
+                fmt::format("option 'top_k' of pipeline '{}' is {}, but 1 or more is wanted",
+                            context.name, k));
   }
   self->top_k = static_cast<std::size_t>(k);
   self->softmax = softmax_option(context);

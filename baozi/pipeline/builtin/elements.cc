@@ -14,7 +14,8 @@ std::vector<Bytes> elements_of(const Tensors& inputs, std::string_view name) {
     elements.push_back(tensor.data().slice(offset, text.size()));
   }
   if (elements.empty()) {
-    throw Error(Code::kInvalidArgument, fmt::format("input '{}' has no element; give one or more", name));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("input '{}' has no element; give one or more", name));
   }
   return elements;
 }

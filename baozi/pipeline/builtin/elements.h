@@ -1,4 +1,5 @@
-// What the built-in pipelines share: the elements of a request's input, and how many of them are worked on at once.
+// What the built-in pipelines share: the elements of a request's input, and how many of them are
+// worked on at once.
 //
 // Thread safety: pure functions.
 #pragma once
@@ -12,7 +13,8 @@
 
 namespace baozi::pipeline {
 
-// Of one request: enough to fill batches, few enough that one large request neither fills a model's queue nor the memory.
+// Of one request: enough to fill batches, few enough that one large request neither fills a model's
+// queue nor the memory.
 inline constexpr std::size_t kElementsAtOnce = 32;
 
 // The elements of the BYTES tensor `name`, sharing its memory: each task owns what it works on.

@@ -1,5 +1,6 @@
-// The built-in pipelines over the real models, against what plain ONNX Runtime and rapidocr's own code answered
-// (testdata/golden). `make test` prepares the models first; elsewhere BAOZI_MODELS names their folder.
+// The built-in pipelines over the real models, against what plain ONNX Runtime and rapidocr's own
+// code answered (testdata/golden). `make test` prepares the models first; elsewhere BAOZI_MODELS
+// names their folder.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <simdjson.h>
@@ -21,8 +22,8 @@
 #include "baozi/engine/engine.h"
 #include "baozi/pipeline/batched_model.h"
 #include "baozi/pipeline/builtin/builtin.h"
-#include "baozi/pipeline/steps/image_fixtures.h"
 #include "baozi/pipeline/steps/image_decode.h"
+#include "baozi/pipeline/steps/image_fixtures.h"
 
 namespace baozi::pipeline {
 namespace {
@@ -42,15 +43,19 @@ std::string read_file(const fs::path& path) {
   if (!in) throw Error(Code::kNotFound, path.string() + " is missing: run `make setup`");
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
-std::string picture(const std::string& name) { return read_file(models_folder().parent_path() / "data" / name); }
+std::string picture(const std::string& name) {
+  return read_file(models_folder().parent_path() / "data" / name);
+}
 simdjson::padded_string golden(const std::string& name) {
-  return simdjson::padded_string(read_file(fs::path(BAOZI_SOURCE_DIR) / "testdata" / "golden" / name));
+  return simdjson::padded_string(
+      read_file(fs::path(BAOZI_SOURCE_DIR) / "testdata" / "golden" / name));
 }
 
 std::string squeezed(std::string_view text) {
   std::string letters;
   for (const char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0) letters += static_cast<char>(std::tolower(c));
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0)
+      letters += static_cast<char>(std::tolower(c));
   }
   return letters;
 }
@@ -61,32 +66,38 @@ class GoldenTest : public ::testing::Test {
 
   void load(const std::string& name, std::map<std::string, double> pad = {}) {
     const fs::path file = models_folder() / name / "1" / "model.onnx";
-    if (!fs::exists(file)) throw Error(Code::kNotFound, file.string() + " is missing: run `make setup`");
+    if (!fs::exists(file))
+      throw Error(Code::kNotFound, file.string() + " is missing: run `make setup`");
     std::vector<std::string> labels;
     std::ifstream lines(models_folder() / name / "labels.txt");
     for (std::string line; std::getline(lines, line);) labels.push_back(line);
     std::shared_ptr<engine::Model> model = engine::engine_for(file).load(file, {}, {});
     models_.add(std::make_shared<BatchedModel>(
         std::move(model),
-        BatchedModelOptions{.name = name, .labels = std::move(labels), .file = file, .pad = std::move(pad)}));
+        BatchedModelOptions{
+            .name = name, .labels = std::move(labels), .file = file, .pad = std::move(pad)}));
   }
   void load_ocr() {
     load("ocr_det");
     load("ocr_cls");
     load("ocr_rec", {{"x", 0}});
   }
-  std::shared_ptr<model::Servable> make(const char* kind, std::map<std::string, std::string> options) {
-    return kinds_.make(kind, {.name = kind, .cpu = &cpu_, .models = &models_, .options = std::move(options)});
+  std::shared_ptr<model::Servable> make(const char* kind,
+                                        std::map<std::string, std::string> options) {
+    return kinds_.make(
+        kind, {.name = kind, .cpu = &cpu_, .models = &models_, .options = std::move(options)});
   }
-  std::shared_ptr<model::Servable> make_ocr_over_models(std::map<std::string, std::string> options = {}) {
+  std::shared_ptr<model::Servable> make_ocr_over_models(
+      std::map<std::string, std::string> options = {}) {
     options.insert({{"detect", "ocr_det"}, {"orient", "ocr_cls"}, {"recognise", "ocr_rec"}});
     return make("ocr", std::move(options));
   }
-  static Tensors ask(model::Servable& servable, const char* input, const std::vector<std::string>& elements,
-                     const Context& context = {}) {
+  static Tensors ask(model::Servable& servable, const char* input,
+                     const std::vector<std::string>& elements, const Context& context = {}) {
     const std::vector<std::string_view> views(elements.begin(), elements.end());
     model::InferRequest request;
-    request.inputs.push_back({input, Tensor::of_strings({static_cast<std::int64_t>(views.size())}, views)});
+    request.inputs.push_back(
+        {input, Tensor::of_strings({static_cast<std::int64_t>(views.size())}, views)});
     return sync_wait(servable.infer(std::move(request)), context).outputs;
   }
 
@@ -106,7 +117,8 @@ TEST_F(GoldenTest, ClassifiesPhotographs) {
     files.push_back(picture(std::string(photograph["image"].get_string().value())));
   }
   RequestTrace trace;
-  const Tensors outputs = ask(*classify, "image", files, {.stop = {}, .deadline = kNever, .trace = &trace});
+  const Tensors outputs =
+      ask(*classify, "image", files, {.stop = {}, .deadline = kNever, .trace = &trace});
   const std::vector<std::string_view> labels = get_tensor(outputs, "label").strings();
   const std::span<const float> scores = get_tensor(outputs, "score").values<float>();
   std::size_t at = 0;
@@ -114,11 +126,13 @@ TEST_F(GoldenTest, ClassifiesPhotographs) {
     const simdjson::dom::element best = photograph["top"].at(0);
     const auto label = best["label"].get_string().value();
     const double score = best["score"].get_double();
-    // The reference cuts at 256 pixels after resizing, the pipeline before: neighbours in rank may change places.
+    // The reference cuts at 256 pixels after resizing, the pipeline before: neighbours in rank may
+    // change places.
     const auto row = std::span(labels).subspan(at, 5);
     const auto found = std::ranges::find(row, label);
     ASSERT_NE(found, row.end()) << photograph["image"];
-    EXPECT_NEAR(scores[at + static_cast<std::size_t>(found - row.begin())], score, 0.08) << photograph["image"];
+    EXPECT_NEAR(scores[at + static_cast<std::size_t>(found - row.begin())], score, 0.08)
+        << photograph["image"];
     if (score > 0.5) {
       EXPECT_EQ(row.front(), label);
     }
@@ -138,14 +152,16 @@ TEST_F(GoldenTest, EmbedsTexts) {
   std::vector<std::vector<double>> wanted;
   for (const simdjson::dom::element entry : parser.parse(text).get_array()) {
     texts.emplace_back(entry["text"].get_string().value());
-    for (auto& row = wanted.emplace_back(); const double value : entry["embedding"].get_array()) row.push_back(value);
+    for (auto& row = wanted.emplace_back(); const double value : entry["embedding"].get_array())
+      row.push_back(value);
   }
   const Tensors outputs = ask(*embed, "text", texts);
   const Tensor& embedding = get_tensor(outputs, "embedding");
   ASSERT_EQ(embedding.shape(), (Shape{static_cast<std::int64_t>(texts.size()), 384}));
   for (std::size_t n = 0; n < texts.size(); ++n) {
     for (std::size_t d = 0; d < 384; ++d) {
-      ASSERT_NEAR(embedding.values<float>()[384 * n + d], wanted[n][d], 2e-5) << texts[n] << " at " << d;
+      ASSERT_NEAR(embedding.values<float>()[384 * n + d], wanted[n][d], 2e-5)
+          << texts[n] << " at " << d;
     }
   }
 }
@@ -164,7 +180,8 @@ TEST_F(GoldenTest, EmbedsManyTextsOfUnlikeLengthTogether) {
   for (const std::size_t n : {std::size_t{0}, std::size_t{6}, std::size_t{39}}) {
     const Tensors alone = ask(*embed, "text", {texts[n]});
     for (std::size_t d = 0; d < 384; ++d) {
-      ASSERT_NEAR(all[384 * n + d], get_tensor(alone, "embedding").values<float>()[d], 1e-5) << n << " at " << d;
+      ASSERT_NEAR(all[384 * n + d], get_tensor(alone, "embedding").values<float>()[d], 1e-5)
+          << n << " at " << d;
     }
   }
 }
@@ -198,20 +215,24 @@ TEST_F(GoldenTest, ReadsThePage) {
   for (const double threshold : {0.3, 0.5}) {
     auto ocr = make_ocr_over_models({{"box_threshold", threshold == 0.3 ? "0.3" : "0.5"}});
     RequestTrace trace;
-    const Tensors outputs = ask(*ocr, "image", {picture("page.png")}, {.stop = {}, .deadline = kNever, .trace = &trace});
+    const Tensors outputs = ask(*ocr, "image", {picture("page.png")},
+                                {.stop = {}, .deadline = kNever, .trace = &trace});
     const std::vector<GoldenLine> wanted = golden_lines(threshold);
     const std::vector<std::string_view> texts = get_tensor(outputs, "text").strings();
-    ASSERT_EQ(texts.size(), wanted.size());
+    ASSERT_EQ(texts.size(), wanted.size()) << ::testing::PrintToString(texts);
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       EXPECT_EQ(squeezed(texts[i]), squeezed(wanted[i].text));
-      EXPECT_NEAR(get_tensor(outputs, "score").values<float>()[i], wanted[i].score, 0.03) << texts[i];
+      EXPECT_NEAR(get_tensor(outputs, "score").values<float>()[i], wanted[i].score, 0.03)
+          << texts[i];
       for (std::size_t c = 0; c < 8; ++c) {
-        EXPECT_NEAR(get_tensor(outputs, "box").values<float>()[8 * i + c], wanted[i].box[c], 2) << texts[i];
+        EXPECT_NEAR(get_tensor(outputs, "box").values<float>()[8 * i + c], wanted[i].box[c], 2)
+            << texts[i];
       }
     }
     std::set<std::string> stages;
     for (const RequestTrace::Stage& stage : trace.stages()) stages.insert(stage.name);
-    EXPECT_THAT(stages, ::testing::IsSupersetOf({"decode", "resize", "detect", "crop", "orient", "recognise"}));
+    EXPECT_THAT(stages, ::testing::IsSupersetOf(
+                            {"decode", "resize", "detect", "crop", "orient", "recognise"}));
   }
 }
 
@@ -222,13 +243,14 @@ TEST_F(GoldenTest, ReadsTheBoxesOfAPageConcurrently) {
   RequestTrace trace;
   ask(*ocr, "image", {picture("page.png")}, {.stop = {}, .deadline = kNever, .trace = &trace});
   std::vector<RequestTrace::Stage> recognised;
-  std::ranges::copy_if(trace.stages(), std::back_inserter(recognised),
-                       [](const auto& stage) { return std::string_view(stage.name) == "recognise"; });
+  std::ranges::copy_if(trace.stages(), std::back_inserter(recognised), [](const auto& stage) {
+    return std::string_view(stage.name) == "recognise";
+  });
   ASSERT_GE(recognised.size(), 2u);
   const auto overlaps = [&](const RequestTrace::Stage& one) {
     return std::ranges::count_if(recognised, [&](const auto& other) {
-      return other.start < one.end && one.start < other.end;
-    }) > 1;  // more than itself
+             return other.start < one.end && one.start < other.end;
+           }) > 1;  // more than itself
   };
   EXPECT_TRUE(std::ranges::any_of(recognised, overlaps));
 }
@@ -242,7 +264,8 @@ TEST_F(GoldenTest, ReadsThePageUpsideDown) {
                                            SPNG_COLOR_TYPE_TRUECOLOR);
   const Tensors outputs = ask(*ocr, "image", {turned});
   std::vector<std::string> texts;
-  for (const std::string_view text : get_tensor(outputs, "text").strings()) texts.push_back(squeezed(text));
+  for (const std::string_view text : get_tensor(outputs, "text").strings())
+    texts.push_back(squeezed(text));
   EXPECT_THAT(texts, Contains(HasSubstr("regionbasedsegmentation")));
   EXPECT_THAT(texts, Contains(HasSubstr("unambiguouslyaseither")));
 }

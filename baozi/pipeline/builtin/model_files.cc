@@ -16,7 +16,8 @@ std::string required_model(const PipelineContext& context, const std::string& ke
   std::string name = context.option(key, "");
   if (!name.empty()) return name;
   throw Error(Code::kInvalidArgument,
-              fmt::format("pipeline '{}' needs the option '{}': the name of a served model", context.name, key));
+              fmt::format("pipeline '{}' needs the option '{}': the name of a served model",
+                          context.name, key));
 }
 
 fs::path path_option(const PipelineContext& context, const std::string& key) {
@@ -54,15 +55,18 @@ std::vector<std::string> read_lines(const fs::path& file) {
   return lines;
 }
 
-void check_image_model(const PipelineContext& context, const model::Servable& model, std::size_t input_rank) {
+void check_image_model(const PipelineContext& context, const model::Servable& model,
+                       std::size_t input_rank) {
   const engine::Signature& signature = model.signature();
   const bool one = signature.inputs.size() == 1 && signature.outputs.size() == 1;
-  if (one && signature.inputs[0].dtype == DType::kFp32 && signature.inputs[0].shape.rank() == input_rank &&
+  if (one && signature.inputs[0].dtype == DType::kFp32 &&
+      signature.inputs[0].shape.rank() == input_rank &&
       signature.outputs[0].dtype == DType::kFp32) {
     return;
   }
   throw Error(Code::kInvalidArgument,
-              fmt::format("pipeline '{}' wants a model with one FP32 input of {} dimensions and one FP32 output, but "
+              fmt::format("pipeline '{}' wants a model with one FP32 input of {} dimensions and "
+                          "one FP32 output, but "
                           "'{}' has {} inputs (the first {} {}) and {} outputs",
                           context.name, input_rank, model.name(), signature.inputs.size(),
                           signature.inputs.empty() ? "-" : dtype_name(signature.inputs[0].dtype),

@@ -1,6 +1,7 @@
-// ocr: the text in images. Finds the boxes with text, then reads all boxes of a page at the same time: each is cropped,
-// turned when it lies upside down, and recognised together with whatever other boxes wait for the recogniser, of this
-// page or another request's. The lines come out in reading order.
+// ocr: the text in images. Finds the boxes with text, then reads all boxes of a page at the same
+// time: each is cropped, turned when it lies upside down, and recognised together with whatever
+// other boxes wait for the recogniser, of this page or another request's. The lines come out in
+// reading order.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -25,6 +26,8 @@ namespace baozi::pipeline {
 namespace {
 
 constexpr std::size_t kPagesAtOnce = 4;
+constexpr float kSureScore =
+    0.8f;                       // of a line that was turned; one of these is not read a second time
 constexpr int kUpsideDown = 3;  // the EXIF orientation that a turn by 180° undoes
 
 struct Ocr {
@@ -47,10 +50,11 @@ struct Reading {
 };
 using SharedReading = std::shared_ptr<Reading>;
 
-// Whether the request should end: nothing is wrong with the one box, so leaving it out would hide what happened.
+// Whether the request should end: nothing is wrong with the one box, so leaving it out would hide
+// what happened.
 bool concerns_all_boxes(Code code) {
-  return code == Code::kCancelled || code == Code::kDeadlineExceeded || code == Code::kResourceExhausted ||
-         code == Code::kUnavailable || code == Code::kNotFound;
+  return code == Code::kCancelled || code == Code::kDeadlineExceeded ||
+         code == Code::kResourceExhausted || code == Code::kUnavailable || code == Code::kNotFound;
 }
 
 Task<std::vector<TextBox>> find_boxes(Self self, Image page, SharedReading reading) {
@@ -62,19 +66,21 @@ Task<std::vector<TextBox>> find_boxes(Self self, Image page, SharedReading readi
     detector_input(page, size, input.mutable_values<float>());
   }
   const StageScope stage(context.trace, "detect");
-  const Tensor map = co_await infer_on(self->context.model(self->detect), std::move(input), reading->priority);
+  const Tensor map =
+      co_await infer_on(self->context.model(self->detect), std::move(input), reading->priority);
   co_return text_boxes(map, page.size(), self->boxes);
 }
 
-Task<Image> turn_upright_line(Self self, Image crop, SharedReading reading) {
-  if (self->orient.empty()) co_return crop;
+Task<bool> lies_upside_down(Self self, Image crop, SharedReading reading) {
+  if (self->orient.empty()) co_return false;
   const Context& context = co_await this_context();
   const StageScope stage(context.trace, "orient");
-  Tensor input = Tensor::allocate(DType::kFp32, {1, 3, kClassifierSize.height, kClassifierSize.width});
+  Tensor input =
+      Tensor::allocate(DType::kFp32, {1, 3, kClassifierSize.height, kClassifierSize.width});
   classifier_input(crop, input.mutable_values<float>());
-  const Tensor scores = co_await infer_on(self->context.model(self->orient), std::move(input), reading->priority);
-  const bool upside_down = upside_down_score(scores) > self->orient_threshold;
-  co_return upside_down ? turn_upright(std::move(crop), kUpsideDown) : crop;
+  const Tensor scores =
+      co_await infer_on(self->context.model(self->orient), std::move(input), reading->priority);
+  co_return upside_down_score(scores) > self->orient_threshold;
 }
 
 Task<RecognisedText> recognise_line(Self self, Image crop, SharedReading reading) {
@@ -83,26 +89,37 @@ Task<RecognisedText> recognise_line(Self self, Image crop, SharedReading reading
   const int width = recogniser_bucket(crop.size());
   Tensor input = Tensor::allocate(DType::kFp32, {1, 3, kRecogniserHeight, width});
   recogniser_input(crop, width, input.mutable_values<float>());
-  const Tensor steps = co_await infer_on(self->context.model(self->recognise), std::move(input), reading->priority);
+  const Tensor steps =
+      co_await infer_on(self->context.model(self->recognise), std::move(input), reading->priority);
   std::vector<RecognisedText> lines = ctc_decode(steps, self->dictionary);
+  if (lines.size() != 1) {
+    throw Error(Code::kInternal,
+                fmt::format("model '{}' gave {} lines for one", self->recognise, lines.size()));
+  }
   co_return std::move(lines.front());
 }
 
 Task<RecognisedText> read_box(Self self, Image page, TextBox box, SharedReading reading) {
   const Context& context = co_await this_context();
-  const Semaphore::Permit turn = co_await reading->boxes.acquire();  // throws when the request was cancelled
+  // Throws when the request was cancelled: this is where boxes that have not begun are stopped.
+  const Semaphore::Permit turn = co_await reading->boxes.acquire();
   Image crop;
   {
     const StageScope stage(context.trace, "crop");
     crop = crop_box(page, box);
   }
-  crop = co_await turn_upright_line(self, std::move(crop), reading);
-  RecognisedText text = co_await recognise_line(self, std::move(crop), reading);
-  co_return text;
+  const bool upside_down = co_await lies_upside_down(self, crop, reading);
+  const Image upright = upside_down ? turn_upright(crop, kUpsideDown) : crop;
+  RecognisedText text = co_await recognise_line(self, upright, reading);
+  if (!upside_down || text.score >= kSureScore) co_return text;
+  // The orientation model errs on blurred lines: what reads badly when turned is read as it was.
+  RecognisedText as_it_was = co_await recognise_line(self, std::move(crop), reading);
+  co_return as_it_was.score > text.score ? as_it_was : text;
 }
 
 // Empty when the box failed and the pipeline's option is to go on without it.
-Task<std::optional<RecognisedText>> try_box(Self self, Image page, TextBox box, SharedReading reading) {
+Task<std::optional<RecognisedText>> try_box(Self self, Image page, TextBox box,
+                                            SharedReading reading) {
   try {
     RecognisedText text = co_await read_box(self, std::move(page), box, reading);
     co_return text;
@@ -150,15 +167,17 @@ Task<model::InferResponse> read(Self self, model::InferRequest request) {
   const std::vector<std::vector<Line>> pages = co_await when_all(std::move(tasks));
   model::InferResponse response;
   response.outputs = line_tensors(pages);
-  if (self->skip_failed) response.parameters["skipped"] = reading->skipped.load(std::memory_order_relaxed);
+  if (self->skip_failed)
+    response.parameters["skipped"] = reading->skipped.load(std::memory_order_relaxed);
   co_return response;
 }
 
 float fraction_option(const PipelineContext& context, const std::string& key, float fallback) {
   const double value = context.option(key, static_cast<double>(fallback));
   if (value >= 0 && value <= 1) return static_cast<float>(value);
-  throw Error(Code::kInvalidArgument, fmt::format("option '{}' of pipeline '{}' is {}, but 0 to 1 is wanted", key,
-                                                  context.name, value));
+  throw Error(Code::kInvalidArgument,
+              fmt::format("option '{}' of pipeline '{}' is {}, but 0 to 1 is wanted", key,
+                          context.name, value));
 }
 
 TextBoxOptions box_options(const PipelineContext& context) {
@@ -167,8 +186,9 @@ TextBoxOptions box_options(const PipelineContext& context) {
   boxes.box_threshold = fraction_option(context, "box_threshold", 0.3f);
   const int most = context.option("boxes_max", static_cast<int>(boxes.boxes_max));
   if (most < 1) {
-    throw Error(Code::kInvalidArgument, fmt::format("option 'boxes_max' of pipeline '{}' is {}, but 1 or more is wanted",
-                                                    context.name, most));
+    throw Error(Code::kInvalidArgument,
+                fmt::format("option 'boxes_max' of pipeline '{}' is {}, but 1 or more is wanted",
+                            context.name, most));
   }
   boxes.boxes_max = static_cast<std::size_t>(most);
   return boxes;
@@ -182,7 +202,8 @@ CtcDictionary load_dictionary(const PipelineContext& context, const model::Serva
   if (file.empty()) file = find_beside(model, {"dict.txt"});
   if (!file.empty()) return CtcDictionary(without_last_space(read_text(file)));
   throw Error(Code::kNotFound,
-              fmt::format("pipeline '{}' found no dictionary: model '{}' has none in its metadata ('character') and no "
+              fmt::format("pipeline '{}' found no dictionary: model '{}' has none in its metadata "
+                          "('character') and no "
                           "dict.txt beside it; name one with the option 'dictionary'",
                           context.name, model.name()));
 }
@@ -190,23 +211,25 @@ CtcDictionary load_dictionary(const PipelineContext& context, const model::Serva
 }  // namespace
 
 std::shared_ptr<model::Servable> make_ocr(PipelineContext context) {
-  context.check_options({"detect", "orient", "recognise", "dictionary", "pixel_threshold", "box_threshold", "boxes_max",
-                         "orient_threshold", "text_score", "skip_failed"});
+  context.check_options({"detect", "orient", "recognise", "dictionary", "pixel_threshold",
+                         "box_threshold", "boxes_max", "orient_threshold", "text_score",
+                         "skip_failed"});
   PipelineSpec spec{.signature = {.inputs = {{"image", DType::kBytes, {-1}}},
                                   .outputs = {{"text", DType::kBytes, {-1}},
                                               {"score", DType::kFp32, {-1}},
                                               {"box", DType::kFp32, {-1, 4, 2}},
                                               {"image", DType::kInt64, {-1}}}}};
   const std::string recognise = required_model(context, "recognise");
-  auto self = std::make_shared<Ocr>(Ocr{.context = context,
-                                        .detect = required_model(context, "detect"),
-                                        .orient = context.option("orient", ""),
-                                        .recognise = recognise,
-                                        .dictionary = load_dictionary(context, *context.model(recognise)),
-                                        .boxes = box_options(context),
-                                        .orient_threshold = fraction_option(context, "orient_threshold", 0.9f),
-                                        .text_score = fraction_option(context, "text_score", 0.5f),
-                                        .skip_failed = context.option("skip_failed", false)});
+  auto self = std::make_shared<Ocr>(
+      Ocr{.context = context,
+          .detect = required_model(context, "detect"),
+          .orient = context.option("orient", ""),
+          .recognise = recognise,
+          .dictionary = load_dictionary(context, *context.model(recognise)),
+          .boxes = box_options(context),
+          .orient_threshold = fraction_option(context, "orient_threshold", 0.9f),
+          .text_score = fraction_option(context, "text_score", 0.5f),
+          .skip_failed = context.option("skip_failed", false)});
   for (const std::string& name : {self->detect, self->orient, self->recognise}) {
     if (name.empty()) continue;
     check_image_model(context, *context.model(name), 4);

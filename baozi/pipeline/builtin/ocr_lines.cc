@@ -19,7 +19,8 @@ Tensors line_tensors(const std::vector<std::vector<Line>>& pages) {
     for (const Line& line : lines) {
       texts.push_back(line.text.text);
       scores.push_back(line.text.score);
-      for (const Point corner : line.box.corners) corners.insert(corners.end(), {corner.x, corner.y});
+      for (const Point corner : line.box.corners)
+        corners.insert(corners.end(), {corner.x, corner.y});
       images.push_back(static_cast<std::int64_t>(line.image));
     }
   }
@@ -33,23 +34,28 @@ Tensors line_tensors(const std::vector<std::vector<Line>>& pages) {
 TextBox without_margin(TextBox box, int margin, Size size) {
   for (Point& corner : box.corners) {
     corner.x = std::clamp(corner.x, 0.0f, static_cast<float>(size.width - 1));
-    corner.y = std::clamp(corner.y - static_cast<float>(margin), 0.0f, static_cast<float>(size.height - 1));
+    corner.y = std::clamp(corner.y - static_cast<float>(margin), 0.0f,
+                          static_cast<float>(size.height - 1));
   }
   return box;
 }
 
 float upside_down_score(const Tensor& scores) {
-  if (scores.dtype() == DType::kFp32 && scores.elements() == 2 && std::isfinite(scores.values<float>()[1])) {
+  if (scores.dtype() == DType::kFp32 && scores.elements() == 2 &&
+      std::isfinite(scores.values<float>()[1])) {
     return scores.values<float>()[1];
   }
-  throw Error(Code::kInternal, fmt::format("the orientation model gave {} {}, or a score that is not finite; FP32 [1,2] "
-                                           "is wanted",
-                                           dtype_name(scores.dtype()), to_string(scores.shape())));
+  throw Error(
+      Code::kInternal,
+      fmt::format("the orientation model gave {} {}, or a score that is not finite; FP32 [1,2] "
+                  "is wanted",
+                  dtype_name(scores.dtype()), to_string(scores.shape())));
 }
 
 std::string without_last_space(std::string lines) {
   const std::size_t end = lines.find_last_not_of("\r\n");
-  if (end != std::string::npos && end > 0 && lines[end] == ' ' && lines[end - 1] == '\n') lines.resize(end);
+  if (end != std::string::npos && end > 0 && lines[end] == ' ' && lines[end - 1] == '\n')
+    lines.resize(end);
   return lines;
 }
 

@@ -22,10 +22,12 @@ struct Line {
 // text BYTES [L], score FP32 [L], box FP32 [L,4,2], image INT64 [L].
 Tensors line_tensors(const std::vector<std::vector<Line>>& pages);
 
-// The box as it lies on the image before `margin` rows were added above and below, clipped to that image's `size`.
+// The box as it lies on the image before `margin` rows were added above and below, clipped to that
+// image's `size`.
 TextBox without_margin(TextBox box, int margin, Size size);
 
-// Of the 0°/180° classifier's f32 [1,2]. Throws Error kInternal for another shape or a score that is not finite.
+// Of the 0°/180° classifier's f32 [1,2]. Throws Error kInternal for another shape or a score that
+// is not finite.
 float upside_down_score(const Tensor& scores);
 
 // Dictionary files may list the space as their last line, which CtcDictionary adds itself.

@@ -1,4 +1,5 @@
-// For the tests of the built-in pipelines: servables that do what a test says, and files in a folder of their own.
+// For the tests of the built-in pipelines: servables that do what a test says, and files in a
+// folder of their own.
 #pragma once
 
 #include <atomic>
@@ -43,7 +44,9 @@ class Scripted final : public model::Servable {
     co_return response;
   }
 
-  Scripted& with_labels(std::vector<std::string> labels) { return labels_ = std::move(labels), *this; }
+  Scripted& with_labels(std::vector<std::string> labels) {
+    return labels_ = std::move(labels), *this;
+  }
   Scripted& with_origin(model::Origin origin) { return origin_ = std::move(origin), *this; }
 
   std::atomic<int> runs{0};
@@ -60,7 +63,8 @@ class Scripted final : public model::Servable {
 class TestFolder {
  public:
   TestFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "baozi-builtin-XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "baozi-builtin-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw Error(Code::kInternal, "no temporary folder");
     path_ = pattern;
   }
