@@ -1,6 +1,7 @@
 #include "baozi/coro/thread_pool.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cassert>
 #include <utility>
@@ -36,6 +37,23 @@ Work* ThreadPool::Ring::pop() noexcept {
                                     std::memory_order_acquire))
       return work;
   }
+}
+
+Work* ThreadPool::Ring::steal_half(Ring& into) noexcept {
+  std::array<Work*, kStealMax> taken;
+  std::uint64_t head = head_.load(std::memory_order_acquire);
+  std::uint64_t count = 0;
+  do {
+    const std::uint64_t tail = tail_.load(std::memory_order_acquire);
+    if (head >= tail) return nullptr;
+    count = std::min((tail - head + 1) / 2, kStealMax);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      taken[i] = slots_[(head + i) % kCapacity].load(std::memory_order_relaxed);
+    }
+  } while (!head_.compare_exchange_weak(head, head + count, std::memory_order_acq_rel,
+                                        std::memory_order_acquire));
+  for (std::uint64_t i = 1; i < count; ++i) into.push(*taken[i]);  // empty before, so there is room
+  return taken[0];
 }
 
 bool ThreadPool::Ring::empty() const noexcept {
@@ -146,11 +164,11 @@ Work* ThreadPool::take_injected(Worker& self) noexcept {
   return first;
 }
 
-Work* ThreadPool::steal(const Worker& self) noexcept {
+Work* ThreadPool::steal(Worker& self) noexcept {
   const auto count = workers_.size();
   for (std::size_t i = 1; i < count; ++i) {
     Worker& victim = *workers_[(static_cast<std::size_t>(self.index) + i) % count];
-    if (Work* work = victim.ring.pop()) return work;
+    if (Work* work = victim.ring.steal_half(self.ring)) return work;
   }
   return nullptr;
 }

@@ -44,9 +44,13 @@ class ThreadPool final : public Executor {
     static constexpr std::uint64_t kCapacity = 256;
     bool push(Work& work) noexcept;  // owner; false when full
     Work* pop() noexcept;            // anyone; null when empty
+    // Anyone: moves up to half of what is here to `into`, which the caller owns, but for the oldest,
+    // which is returned; null when empty.
+    Work* steal_half(Ring& into) noexcept;
     bool empty() const noexcept;
 
    private:
+    static constexpr std::uint64_t kStealMax = 32;
     alignas(64) std::atomic<std::uint64_t> head_{0};
     alignas(64) std::atomic<std::uint64_t> tail_{0};
     std::atomic<Work*> slots_[kCapacity]{};
@@ -64,7 +68,7 @@ class ThreadPool final : public Executor {
   void loop(Worker& self);
   Work* next_work(Worker& self) noexcept;
   Work* take_injected(Worker& self) noexcept;
-  Work* steal(const Worker& self) noexcept;
+  Work* steal(Worker& self) noexcept;
   bool sleep(Worker& self) noexcept;  // false when the pool stops
   bool anything_queued() const noexcept;
   void post_from_outside(Work& work) noexcept;

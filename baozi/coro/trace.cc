@@ -201,8 +201,15 @@ std::vector<Event> Recording::events() const {
   }
   std::vector<Event> events;
   for (const auto& ring : rings) ring->read(start_, events);
-  std::ranges::stable_sort(events, {}, &Event::time);
-  return events;
+  // A stable sort by hand: libstdc++'s own uses what C++17 deprecated, which Clang reports.
+  std::vector<std::pair<Time, std::size_t>> order;
+  order.reserve(events.size());
+  for (std::size_t i = 0; i < events.size(); ++i) order.emplace_back(events[i].time, i);
+  std::ranges::sort(order);
+  std::vector<Event> sorted;
+  sorted.reserve(events.size());
+  for (const auto& [time, at] : order) sorted.push_back(events[at]);
+  return sorted;
 }
 
 std::vector<Event> pending(const std::vector<Event>& events) {
