@@ -197,7 +197,7 @@ class InferTest(KserveTest):
         np.testing.assert_array_equal(one.as_numpy("difference"), np.zeros((1, 4), np.float32))
         self.assertIsNone(one.as_numpy("sum"))
         self.refused(lambda: self.add_sub(outputs=[http.InferRequestedOutput("product")]), 400,
-                     "product")
+                     "product", "sum, difference")
 
     def test_request_id_and_the_answering_model(self):
         response = self.add_sub(request_id="bun-42").get_response()

@@ -1,0 +1,171 @@
+"""The command line: help, `run`, `inspect`, exit statuses, messages that say what to do."""
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+import harness
+
+REQUEST = {"inputs": [{"name": "a", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]},
+                      {"name": "b", "shape": [1, 4], "datatype": "FP32", "data": [1, 1, 1, 1]}]}
+
+
+def pipelines(folder):
+    """A config file with all built-in pipelines of one model each."""
+    path = Path(folder, "baozi.yaml")
+    path.write_text(f"""
+models:
+  - path: {harness.model("efficientnet_lite0")}
+    labels: {harness.model("efficientnet_lite0")}/labels.txt
+  - path: {harness.model("minilm")}
+pipelines:
+  - type: classify
+    options: {{model: efficientnet_lite0}}
+  - type: embed
+    options: {{model: minilm}}
+""")
+    return path
+
+
+class CommandTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="baozi-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def fails(self, status, words, *arguments):
+        done = harness.run(*arguments)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(done.stdout, "")
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+
+class UsageTest(CommandTest):
+    def test_help(self):
+        done = harness.run("--help")
+        self.assertEqual(done.returncode, 0)
+        for word in ("serve", "run", "inspect", "Examples:"):
+            self.assertIn(word, done.stdout)
+        for command, words in (("serve", ("--host", "--http-port", "--plugin", "--name",
+                                          "--log-level", "SIGTERM")),
+                               ("run", ("--name", "--timeline", "Examples:")),
+                               ("inspect", ("--name",))):
+            done = harness.run(command, "--help")
+            self.assertEqual(done.returncode, 0)
+            for word in words:
+                self.assertIn(word, done.stdout)
+
+    def test_version(self):
+        self.assertRegex(harness.run("--version").stdout, r"^baozi \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage_is_2(self):
+        for arguments in ((), ("steam",), ("serve",), ("serve", "x", "--no-such"),
+                          ("serve", "x", "--http-port", "many"), ("run", "x")):
+            with self.subTest(arguments):
+                done = harness.run(*arguments)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("--help", done.stderr)
+
+    def test_what_is_not_there_is_1(self):
+        self.fails(1, ("/nowhere.onnx", "does not exist"), "serve", "/nowhere.onnx")
+        self.fails(1, ("/nowhere", "does not exist"), "inspect", "/nowhere")
+        self.fails(1, ("no model in", "1/model.onnx"), "serve", self.folder)
+        self.fails(1, ("--name",), "serve", pipelines(self.folder), "--name", "x")
+        self.fails(1, ("loud", "info"), "serve", harness.model("noop"), "--log-level", "loud")
+
+
+class RunTest(CommandTest):
+    def request(self):
+        path = self.folder / "request.json"
+        path.write_text(json.dumps(REQUEST))
+        return path
+
+    def test_a_request_of_json(self):
+        done = harness.run("run", harness.model("add_sub"), self.request())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        outputs = {o["name"]: o["data"] for o in json.loads(done.stdout)["outputs"]}
+        self.assertEqual(outputs, {"sum": [2.0, 3.0, 4.0, 5.0], "difference": [0.0, 1.0, 2.0, 3.0]})
+
+    def test_a_bare_file(self):
+        done = harness.run("run", harness.model("add_sub") + "/1/model.onnx", self.request())
+        self.assertEqual(json.loads(done.stdout)["model_name"], "model")
+
+    def test_a_picture_and_words(self):
+        config = pipelines(self.folder)
+        picture = harness.run("run", config, "--name", "classify", harness.DATA / "coffee.png",
+                              "--timeline")
+        self.assertEqual(picture.returncode, 0, picture.stderr)
+        outputs = {o["name"]: o["data"] for o in json.loads(picture.stdout)["outputs"]}
+        self.assertEqual(outputs["label"][0], "espresso")
+        self.assertIn("decode", picture.stderr)
+        words = harness.run("run", config, "--name", "embed", "A man is eating food.")
+        vector = json.loads(words.stdout)["outputs"][0]["data"]
+        self.assertEqual(len(vector), 384)
+        self.assertAlmostEqual(sum(value * value for value in vector), 1, places=4)
+        piped = harness.run("run", config, "--name", "embed", "-", stdin="A man is eating food.")
+        self.assertEqual(json.loads(piped.stdout)["outputs"][0]["data"], vector)
+
+    def test_failures(self):
+        config = pipelines(self.folder)
+        self.fails(1, ("--name", "classify", "embed"), "run", config, "x.jpg")
+        self.fails(1, ("nobody", "classify"), "run", config, "--name", "nobody", "x.jpg")
+        self.fails(1, ("missing.json", "does not exist"), "run", harness.model("noop"),
+                   "missing.json")
+        wrong = self.folder / "wrong.json"
+        wrong.write_text('{"inputs": [')
+        self.fails(1, ("JSON",), "run", harness.model("add_sub"), wrong)
+        not_there = self.folder / "no.jpg"
+        not_there.write_text("steam")
+        self.fails(1, ("image",), "run", config, "--name", "classify", not_there)
+
+
+class InspectTest(CommandTest):
+    def test_signature_memory_and_engine(self):
+        done = harness.run("inspect", harness.model("add_sub"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for pattern in (r"add_sub version 1", r"engine +onnx", r"memory +[\d.]+ MB",
+                        r"a +FP32 +\[N, 4\]", r"difference +FP32 +\[N, 4\]", r"batching +yes"):
+            self.assertRegex(done.stdout, pattern)
+
+    def test_what_a_path_may_be(self):
+        versions = harness.run("inspect", harness.model("two_versions")).stdout
+        self.assertIn("two_versions version 1", versions)
+        self.assertIn("two_versions version 3", versions)
+        one = harness.run("inspect", pipelines(self.folder), "--name", "minilm").stdout
+        self.assertIn("input_ids", one)
+        self.assertNotIn("efficientnet", one)
+        fixed = harness.run("inspect", harness.model("fixed_batch") + "/1/model.onnx").stdout
+        self.assertIn("[2, 3]", fixed)
+        self.assertRegex(fixed, r"batching +no")
+
+    def test_refused_models(self):
+        for path in sorted(harness.HOSTILE.iterdir()):
+            if path.name == "absurd_output":
+                continue
+            with self.subTest(path.name):
+                self.fails(1, (path.name,), "inspect", path)
+        self.fails(1, ("nobody",), "inspect", harness.model("noop"), "--name", "nobody")
+
+
+class ServePathTest(unittest.TestCase):
+    def serve(self, path, *arguments):
+        server = harness.Server(path, *arguments)
+        self.addCleanup(server.end)
+        server.wait_ready()
+        return [entry["name"] for entry in server.post("/v2/repository/index").body]
+
+    def test_a_file_a_folder_of_versions_a_folder_of_models(self):
+        self.assertEqual(self.serve(harness.model("noop") + "/1/model.onnx"), ["model"])
+        self.assertEqual(self.serve(harness.model("noop") + "/1/model.onnx", "--name", "bun"),
+                         ["bun"])
+        self.assertEqual(self.serve(harness.model("two_versions")), ["two_versions"] * 2)
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("noop", "add_sub"):
+                Path(folder, name).symlink_to(harness.model(name))
+            self.assertEqual(self.serve(folder), ["add_sub", "noop"])
+
+
+if __name__ == "__main__":
+    harness.main()
