@@ -53,6 +53,7 @@ function(baozi_module name)
   target_include_directories(baozi_${name} ${scope}
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(baozi_${name} ${scope} ${deps} ${ARG_LIBS})
+  target_compile_features(baozi_${name} ${scope} cxx_std_20)  # of our headers: users inherit it
   if(library)
     target_link_libraries(baozi_${name} PRIVATE $<BUILD_INTERFACE:baozi_flags>)
   endif()

@@ -44,8 +44,8 @@ class ThreadPool final : public Executor {
     static constexpr std::uint64_t kCapacity = 256;
     bool push(Work& work) noexcept;  // owner; false when full
     Work* pop() noexcept;            // anyone; null when empty
-    // Anyone: moves up to half of what is here to `into`, which the caller owns, but for the oldest,
-    // which is returned; null when empty.
+    // Anyone: moves up to half of what is here to `into`, which the caller owns, but for the
+    // oldest, which is returned; null when empty.
     Work* steal_half(Ring& into) noexcept;
     bool empty() const noexcept;
 
