@@ -136,7 +136,7 @@ class TraceTest(harness.ServerTest):
             self.assertEqual(answer.status, 200, answer.body)
 
     def tracks(self, events):
-        """{request: [(begin, end, name)]}; every begin has its end."""
+        """{(request, id): [(begin, end, name)]}; every begin has its end."""
         open_awaits, tracks = defaultdict(list), defaultdict(list)
         begun = sorted((e for e in events if e["ph"] in "be"),
                        key=lambda e: (e["ts"], e["ph"] == "e"))
@@ -146,23 +146,27 @@ class TraceTest(harness.ServerTest):
                 open_awaits[key].append(event["ts"])
                 continue
             self.assertTrue(open_awaits[key], f"an end without a begin: {event}")
-            tracks[event["cat"]].append((open_awaits[key].pop(), event["ts"], event["name"]))
+            span = (open_awaits[key].pop(), event["ts"], event["name"])
+            tracks[event["cat"], event["id"]].append(span)
         left = {key: times for key, times in open_awaits.items() if times}
         self.assertEqual(left, {}, "a begin without an end")
-        return {cat: spans for cat, spans in tracks.items() if cat.startswith("request ")}
+        return {key: spans for key, spans in tracks.items() if key[0].startswith("request ")}
+
+    def assert_nested(self, spans):
+        for begin, end, _ in spans:
+            self.assertLessEqual(begin, end)
+            for other_begin, other_end, _ in spans:
+                apart = end <= other_begin or other_end <= begin
+                inside = begin <= other_begin and other_end <= end
+                around = other_begin <= begin and end <= other_end
+                self.assertTrue(apart or inside or around, spans)
 
     def test_one_track_a_request_with_nested_awaits(self):
         tracks = self.tracks(self.record(1, lambda: self.infer_many("noop", 20)))
         full = [spans for spans in tracks.values() if len(spans) > 1]
         self.assertGreaterEqual(len(full), 15)
         for spans in full:
-            for begin, end, _ in spans:
-                self.assertLessEqual(begin, end)
-                for other_begin, other_end, _ in spans:
-                    apart = end <= other_begin or other_end <= begin
-                    inside = begin <= other_begin and other_end <= end
-                    around = other_begin <= begin and end <= other_end
-                    self.assertTrue(apart or inside or around, spans)
+            self.assert_nested(spans)
 
     def test_a_pipelines_request_stays_one_track_over_threads(self):
         events = self.record(2, lambda: self.infer_many("classify", 3))
@@ -174,7 +178,8 @@ class TraceTest(harness.ServerTest):
         for event in events:
             if event["ph"] in "be":
                 used[event["cat"]].add(event["tid"])
-        self.tracks(events)
+        for spans in self.tracks(events).values():
+            self.assert_nested(spans)
         requests = [tids for cat, tids in used.items() if cat.startswith("request ")]
         self.assertGreaterEqual(len([tids for tids in requests if len(tids) > 1]), 3)
 

@@ -70,7 +70,9 @@ class AwaitScope {
  private:
   void note(trace::EventKind kind) noexcept {
     const RequestTrace* request = promise_.context != nullptr ? promise_.context->trace : nullptr;
-    trace::record(kind, request, &promise_, promise_.site);
+    const PromiseBase* root = &promise_;
+    while (root->parent != nullptr) root = root->parent;
+    trace::record(kind, request, &promise_, root, promise_.site);
   }
 
   A awaiter_;

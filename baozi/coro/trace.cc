@@ -63,6 +63,7 @@ struct Slot {
   std::atomic<std::int64_t> time;
   std::atomic<std::uint64_t> request_and_kind;  // kind in the lowest bit
   std::atomic<const void*> frame;
+  std::atomic<const void*> root;
   std::atomic<std::source_location> site;
 };
 static_assert(sizeof(std::source_location) == sizeof(void*));
@@ -73,7 +74,7 @@ class Ring {
 
   explicit Ring(std::uint32_t thread) : thread_(thread), slots_(kCapacity) {}
 
-  void write(EventKind kind, std::uint64_t request, const void* frame,
+  void write(EventKind kind, std::uint64_t request, const void* frame, const void* root,
              std::source_location site) noexcept {
     const std::uint64_t at = head_.load(std::memory_order_relaxed);
     Slot& slot = slots_[at % kCapacity];
@@ -81,6 +82,7 @@ class Ring {
     slot.request_and_kind.store(request << 1 | static_cast<std::uint64_t>(kind),
                                 std::memory_order_relaxed);
     slot.frame.store(frame, std::memory_order_relaxed);
+    slot.root.store(root, std::memory_order_relaxed);
     slot.site.store(site, std::memory_order_relaxed);
     head_.store(at + 1, std::memory_order_release);
   }
@@ -94,6 +96,7 @@ class Ring {
       const std::uint64_t word = slot.request_and_kind.load(std::memory_order_relaxed);
       into.push_back({static_cast<EventKind>(word & 1), thread_, word >> 1,
                       slot.frame.load(std::memory_order_relaxed),
+                      slot.root.load(std::memory_order_relaxed),
                       slot.site.load(std::memory_order_relaxed),
                       Time(Duration(slot.time.load(std::memory_order_relaxed)))});
     }
@@ -166,6 +169,20 @@ std::string label(std::source_location site) {
                                file_name(site.file_name()), site.line()));
 }
 
+// A track's id: the request's number for the first task seen of it, then number.1, number.2 …
+class TrackNames {
+ public:
+  std::string id_of(const Event& event) {
+    std::map<const void*, std::size_t>& roots = roots_[event.request];
+    const std::size_t index = roots.emplace(event.root, roots.size()).first->second;
+    return index == 0 ? std::to_string(event.request)
+                      : fmt::format("{}.{}", event.request, index);
+  }
+
+ private:
+  std::map<std::uint64_t, std::map<const void*, std::size_t>> roots_;
+};
+
 double micros(Time time) {
   return std::chrono::duration<double, std::micro>(time.time_since_epoch()).count();
 }
@@ -184,10 +201,10 @@ void set_thread_name(std::string name) {
   threads().names[thread_number()] = std::move(name);
 }
 
-void record(EventKind kind, const RequestTrace* request, const void* frame,
+void record(EventKind kind, const RequestTrace* request, const void* frame, const void* root,
             std::source_location site) noexcept {
   if (Ring* ring = this_ring())
-    ring->write(kind, request != nullptr ? request->id() : 0, frame, site);
+    ring->write(kind, request != nullptr ? request->id() : 0, frame, root, site);
 }
 
 Recording::Recording() { g_recordings.fetch_add(1, std::memory_order_relaxed); }
@@ -239,6 +256,7 @@ std::string to_chrome_json(const std::vector<Event>& events) {
           json_text(name));
     }
   }
+  TrackNames tracks;
   std::map<const void*, const Event*> open;                 // awaits begun, by frame
   std::map<std::uint32_t, const Event*> resumed_on_thread;  // what each thread runs
   for (const Event& event : events) {
@@ -259,13 +277,14 @@ std::string to_chrome_json(const std::vector<Event>& events) {
     resumed_on_thread[event.thread] = &event;
     const auto begun = open.find(event.frame);
     if (begun == open.end()) continue;  // began before the recording
-    const std::string track =
+    const std::string category =
         event.request != 0 ? fmt::format("request {}", event.request) : "no request";
+    const std::string id = tracks.id_of(event);
     const auto async = [&](char phase, const Event& at) {
       fmt::format_to(
           std::back_inserter(out),
           R"(,{{"ph":"{}","cat":"{}","id":"{}","name":"{}","pid":1,"tid":{},"ts":{:.3f}}})", phase,
-          track, event.request, name, at.thread, micros(at.time));
+          category, id, name, at.thread, micros(at.time));
     };
     async('b', *begun->second);
     async('e', event);

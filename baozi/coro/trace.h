@@ -94,13 +94,14 @@ struct Event {
   std::uint32_t thread;
   std::uint64_t request;  // RequestTrace::id, 0 outside a request
   const void* frame;      // identifies the awaiting coroutine
+  const void* root;       // the spawned task it works for: siblings have roots of their own
   std::source_location site;
   Time time;
 };
 
 inline std::atomic<std::uint32_t> g_recordings{0};
 inline bool enabled() noexcept { return g_recordings.load(std::memory_order_relaxed) != 0; }
-void record(EventKind kind, const RequestTrace* request, const void* frame,
+void record(EventKind kind, const RequestTrace* request, const void* frame, const void* root,
             std::source_location site) noexcept;
 
 // Events are recorded while at least one Recording lives.
@@ -121,9 +122,9 @@ class Recording {
 // The suspends without a resume: what is being awaited now, oldest first.
 std::vector<Event> pending(const std::vector<Event>& events);
 
-// Chrome's trace event format, which Perfetto opens: each request is one async track, whatever
-// threads it ran on; awaits nest inside it; beside them a slice a thread for what ran there between
-// a resume and the next suspend.
+// Chrome's trace event format, which Perfetto opens: each request is one async track (and one more
+// for each task it spawned), whatever threads it ran on; awaits nest inside it; beside them a slice
+// a thread for what ran there between a resume and the next suspend.
 std::string to_chrome_json(const std::vector<Event>& events);
 
 }  // namespace trace
