@@ -7,9 +7,6 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/baozi)
 set(modules base coro coro_asio net engine fake model pipeline_steps pipeline pipeline_builtin api
   serve)
 
-# Whoever uses the installed headers needs it; in the tree every target has it.
-target_compile_features(baozi_base PUBLIC cxx_std_20)
-
 # What a plug-in is compiled with. It links nothing of baozi: the program that opens it has it.
 add_library(baozi_plugin INTERFACE)
 target_include_directories(baozi_plugin INTERFACE
