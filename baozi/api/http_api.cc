@@ -172,26 +172,46 @@ HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
 
 HttpApi::~HttpApi() = default;
 
+// Not a coroutine: an inference request that waits has no frame for this step.
 Task<net::HttpResponse> HttpApi::handle(net::HttpRequest request) {
-  std::string decoded;
+  // A decoded path is rare; it is kept on the heap, where the route's views stay good when moved.
+  std::unique_ptr<std::string> decoded;
+  Route route;
   try {
-    const Route route = find_route(request.method, request.path(), decoded);
+    std::string scratch;
+    route = find_route(request.method, request.path(), scratch);
+    if (!scratch.empty()) {
+      decoded = std::make_unique<std::string>();
+      route = find_route(request.method, request.path(), *decoded);
+    }
+  } catch (const Error& error) {
+    return answer(error_answer(error.code(), error.message()));
+  }
+  switch (route.verb) {
+    case Verb::kKserveInfer:
+    case Verb::kTfPredict:
+    case Verb::kTfClassify:
+    case Verb::kTfRegress:
+      return infer(std::move(request), route, std::move(decoded));
+    default:
+      return answer_other(std::move(request), route, std::move(decoded));
+  }
+}
+
+Task<net::HttpResponse> HttpApi::answer(net::HttpResponse response) { co_return response; }
+
+Task<net::HttpResponse> HttpApi::answer_other(
+    net::HttpRequest request, Route route, [[maybe_unused]] std::unique_ptr<std::string> decoded) {
+  try {
     switch (route.verb) {
-      case Verb::kKserveInfer:
-      case Verb::kTfPredict:
-      case Verb::kTfClassify:
-      case Verb::kTfRegress: {
-        net::HttpResponse answer = co_await infer(std::move(request), route);
-        co_return answer;
-      }
       case Verb::kTrace: {
-        net::HttpResponse answer = co_await record_trace(std::move(request));
-        co_return answer;
+        net::HttpResponse response = co_await record_trace(std::move(request));
+        co_return response;
       }
       case Verb::kRepositoryLoad:
       case Verb::kRepositoryUnload: {
-        net::HttpResponse answer = co_await control(route);
-        co_return answer;
+        net::HttpResponse response = co_await control(route);
+        co_return response;
       }
       default:
         co_return describe(request, route);
@@ -201,13 +221,14 @@ Task<net::HttpResponse> HttpApi::handle(net::HttpRequest request) {
   }
 }
 
-Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route) {
+Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route,
+                                       [[maybe_unused]] std::unique_ptr<std::string> decoded) {
   const InFlight in_flight(in_flight_);
   RequestTrace* const trace = request.trace;
   const Time start = trace != nullptr ? trace->start() : Clock::now();
   Call call;
   try {
-    co_await run(std::move(request), route, call);
+    co_await run(request, route, call);
   } catch (const Error& error) {
     call.code = error.code();
     call.response = error_answer(error.code(), error.message());
@@ -222,7 +243,8 @@ Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route) {
   co_return std::move(call.response);
 }
 
-Task<void> HttpApi::run(net::HttpRequest request, Route route, Call& call) {
+// The caller awaits it at once and keeps what the references name: a waiting request has one copy.
+Task<void> HttpApi::run(const net::HttpRequest& request, const Route& route, Call& call) {
   if (!route.label.empty()) {
     throw Error(Code::kNotFound,
                 fmt::format("version labels are not kept; ask for a version of '{}' by number",

@@ -52,8 +52,13 @@ class HttpApi final : public net::HttpHandler {
  private:
   struct Call;
 
-  Task<net::HttpResponse> infer(net::HttpRequest request, Route route);
-  Task<void> run(net::HttpRequest request, Route route, Call& call);
+  // `decoded` keeps what the route's views point into, when they do not point into the request.
+  Task<net::HttpResponse> infer(net::HttpRequest request, Route route,
+                                std::unique_ptr<std::string> decoded);
+  Task<net::HttpResponse> answer_other(net::HttpRequest request, Route route,
+                                       std::unique_ptr<std::string> decoded);
+  static Task<net::HttpResponse> answer(net::HttpResponse response);
+  Task<void> run(const net::HttpRequest& request, const Route& route, Call& call);
   Task<net::HttpResponse> record_trace(net::HttpRequest request);
   Task<net::HttpResponse> control(Route route);
   net::HttpResponse describe(const net::HttpRequest& request, const Route& route) const;

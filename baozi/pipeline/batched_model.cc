@@ -9,7 +9,6 @@
 
 #include "baozi/base/error.h"
 #include "baozi/coro/this_task.h"
-#include "baozi/coro/with_deadline.h"
 #include "baozi/pipeline/batched_model_parts.h"
 
 namespace baozi::pipeline {
@@ -84,19 +83,6 @@ std::optional<model::Refusal> BatchedModel::refusal() const noexcept {
 }
 
 Task<model::InferResponse> BatchedModel::infer(model::InferRequest request) {
-  const Context& context = co_await this_context();
-  // Whoever sets a deadline also stops its token then; a bare deadline has nobody to wake the
-  // request.
-  if (context.deadline != kNever && !context.stop.stop_possible()) {
-    Task<model::InferResponse> task = infer_within_deadline(std::move(request));
-    model::InferResponse bounded = co_await with_deadline(std::move(task), context.deadline);
-    co_return std::move(bounded);
-  }
-  model::InferResponse response = co_await infer_within_deadline(std::move(request));
-  co_return std::move(response);
-}
-
-Task<model::InferResponse> BatchedModel::infer_within_deadline(model::InferRequest request) {
   const Context& context = co_await this_context();
   Waiter waiter(*this, request, context);
   const InFlight in_flight(*metrics_->in_flight);

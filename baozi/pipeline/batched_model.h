@@ -98,7 +98,6 @@ class BatchedModel final : public model::Servable {
     BatchedModel& model_;
   };
 
-  Task<model::InferResponse> infer_within_deadline(model::InferRequest request);
   void prepare(Waiter& waiter) const;
   bool submit(Waiter& waiter) noexcept;
   void stop_waiter(Waiter& waiter, Code reason) noexcept;
