@@ -69,8 +69,8 @@ void AsioExecutor::run() noexcept {
       pending_ = work->next;
       work->run(work);
     }
-    const int handlers = run_handlers();
-    if (handlers > 0 || !inbox_.empty()) continue;
+    // Fewer than the most means that epoll has just said that nothing else is ready.
+    if (run_handlers() == kHandlersMax || !inbox_.empty()) continue;
     if (stopping_.load(std::memory_order_seq_cst)) break;
     sleep();
   }
