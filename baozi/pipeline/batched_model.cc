@@ -9,6 +9,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/coro/this_task.h"
+#include "baozi/coro/with_deadline.h"
 #include "baozi/pipeline/batched_model_parts.h"
 
 namespace baozi::pipeline {
@@ -84,6 +85,14 @@ std::optional<model::Refusal> BatchedModel::refusal() const noexcept {
 
 Task<model::InferResponse> BatchedModel::infer(model::InferRequest request) {
   const Context& context = co_await this_context();
+  model::InferResponse response;
+  // Whoever sets a deadline also stops its token then; a bare deadline has nobody to wake the
+  // request.
+  if (context.deadline != kNever && !context.stop.stop_possible()) {
+    Task<model::InferResponse> bounded = infer(std::move(request));
+    response = co_await with_deadline(std::move(bounded), context.deadline);
+    co_return std::move(response);
+  }
   Waiter waiter(*this, request, context);
   const InFlight in_flight(*metrics_->in_flight);
   prepare(waiter);
@@ -92,7 +101,6 @@ Task<model::InferResponse> BatchedModel::infer(model::InferRequest request) {
     co_await waiter;
   }
   waiter.finish();
-  model::InferResponse response;
   response.model = options_.name;
   response.version = options_.version;
   response.id = std::move(request.id);

@@ -120,6 +120,7 @@ class Server::Impl {
       repository_,
       {.server_version = BAOZI_VERSION, .cpu = &cpu_, .control = &control_, .gate = &gate_}};
   Event stop_;
+  std::exception_ptr fatal_;  // why the server must end; written before stop_ is set
   AsioExecutor io_{"io"};
   net::HttpServer http_;
   boost::asio::signal_set signals_;
@@ -133,8 +134,9 @@ Task<void> Server::Impl::load(Impl* self) {
   try {
     for (const std::filesystem::path& plugin : self->config_.plugins) pipeline::load_plugin(plugin);
   } catch (const Error&) {
+    self->fatal_ = std::current_exception();
     self->stop_.set();
-    throw;
+    co_return;
   }
   self->loader_.load_all(context.stop);
   log().info(
@@ -164,14 +166,13 @@ Task<void> Server::Impl::serve(Impl* self) {
   self->api_.set_draining();
   co_await self->http_.drain(Clock::now() + self->config_.http.drain_timeout);
   background.stop();
-  std::exception_ptr failed;
   try {
     co_await background.join();
   } catch (const Error& error) {
-    if (error.code() != Code::kCancelled) failed = std::current_exception();
+    if (error.code() != Code::kCancelled) self->fatal_ = std::current_exception();
   }
   co_await server.join();
-  if (failed) std::rethrow_exception(failed);
+  if (self->fatal_) std::rethrow_exception(self->fatal_);
 }
 
 namespace {
