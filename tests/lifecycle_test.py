@@ -1,6 +1,7 @@
 """How a server starts, drains and ends, and what it does when something around it fails."""
 
 import http.client
+import os
 import re
 import signal
 import socket
@@ -193,10 +194,11 @@ class FaultTest(OwnServer):
                 answer = server.post(f"/v2/models/{name}/infer", REQUEST)
                 self.assertEqual(answer.status, 503)
                 self.assertIn(index[name]["reason"], answer.body["error"])
-        huge = {"inputs": [{"name": "count", "shape": [1], "datatype": "INT64", "data": [1]}]}
-        answer = server.post("/v2/models/absurd_output/infer", huge)
-        self.assertGreaterEqual(answer.status, 400, "4 TiB are not there")
-        self.assertEqual(list(answer.body), ["error"])
+        if os.environ.get("BAOZI_SANITIZED") != "1":  # whose operator new aborts, not throws
+            huge = {"inputs": [{"name": "count", "shape": [1], "datatype": "INT64", "data": [1]}]}
+            answer = server.post("/v2/models/absurd_output/infer", huge)
+            self.assertGreaterEqual(answer.status, 400, "4 TiB are not there")
+            self.assertEqual(list(answer.body), ["error"])
         self.assertEqual(server.post("/v2/models/noop/infer", REQUEST).status, 200)
         self.assertEqual(server.get("/v2/health/ready").status, 503, "not all is there")
         self.assertEqual(server.terminate(), 0)
