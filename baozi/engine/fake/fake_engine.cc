@@ -324,7 +324,7 @@ std::shared_ptr<Model> FakeEngine::load(const std::filesystem::path& file,
 }
 
 void register_fake_engine() {
-  static const Engine& once = register_engine(std::make_unique<FakeEngine>());
+  static const Engine* const once = &register_engine(std::make_unique<FakeEngine>());
   static_cast<void>(once);
 }
 
