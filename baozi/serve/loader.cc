@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <fstream>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "baozi/base/log.h"
 #include "baozi/engine/engine.h"
 #include "baozi/pipeline/batched_model.h"
+#include "baozi/pipeline/builtin/model_files.h"
 
 namespace baozi::serve {
 namespace {
@@ -30,19 +30,6 @@ pipeline::BatchOptions batch_options(const ModelConfig& model) {
   options.max_delay = model.batch.delay;
   if (model.queue_max > 0) options.queue_max = model.queue_max;
   return options;
-}
-
-std::vector<std::string> read_labels(const std::filesystem::path& file) {
-  std::vector<std::string> labels;
-  if (file.empty()) return labels;
-  std::ifstream stream(file);
-  if (!stream)
-    throw Error(Code::kNotFound, fmt::format("cannot read the labels file {}", file.string()));
-  for (std::string line; std::getline(stream, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    labels.push_back(std::move(line));
-  }
-  return labels;
 }
 
 // An unset value is one instance a core, fewer when each uses several threads.
@@ -72,7 +59,7 @@ std::shared_ptr<model::Servable> open_model(const ModelConfig& model, const Mode
   options.name = model.name;
   options.version = version.version;
   options.platform = engine.name() == "onnx" ? "onnxruntime_onnx" : std::string(engine.name());
-  options.labels = read_labels(model.labels);
+  if (!model.labels.empty()) options.labels = pipeline::read_lines(model.labels);
   options.file = version.file;
   options.instances = instance_count(model);
   options.batch = batch_options(model);
