@@ -166,6 +166,22 @@ class ServePathTest(unittest.TestCase):
                 Path(folder, name).symlink_to(harness.model(name))
             self.assertEqual(self.serve(folder), ["add_sub", "noop"])
 
+    def test_a_model_added_to_a_folder_of_models(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "noop").symlink_to(harness.model("noop"))
+            server = harness.Server(folder)
+            self.addCleanup(server.end)
+            server.wait_ready()
+            load = "/v2/repository/models/{}/load".format
+            self.assertEqual(server.post(load("add_sub")).status, 404)
+            Path(folder, "add_sub").symlink_to(harness.model("add_sub"))
+            self.assertEqual(server.post(load("add_sub")).status, 200)
+            self.assertEqual(server.get("/v2/models/add_sub/ready").status, 200)
+            self.assertEqual(server.post("/v2/repository/models/add_sub/unload").status, 200)
+            self.assertEqual(server.get("/v2/models/add_sub/ready").status, 503)
+            for name in ("..", "%2e%2e", f"..%2F{Path(folder).name}%2Fnoop", "noop%2F1"):
+                self.assertEqual(server.post(load(name)).status, 404, name)
+
 
 if __name__ == "__main__":
     harness.main()

@@ -201,6 +201,8 @@ class FaultTest(OwnServer):
             self.assertEqual(list(answer.body), ["error"])
         self.assertEqual(server.post("/v2/models/noop/infer", REQUEST).status, 200)
         self.assertEqual(server.get("/v2/health/ready").status, 503, "not all is there")
+        health = server.get("/health")
+        self.assertEqual((health.status, health.body["status"]), (503, "degraded"))
         self.assertEqual(server.terminate(), 0)
 
     def test_a_model_that_is_not_there_and_a_pipeline_over_it(self):

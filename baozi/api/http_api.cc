@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "baozi/api/json_writer.h"
 #include "baozi/api/kserve_format.h"
@@ -45,6 +46,13 @@ net::HttpResponse error_answer(Code code, std::string_view message) {
   if (code == Code::kResourceExhausted || code == Code::kUnavailable) {
     response.headers.push_back({"Retry-After", "1"});
   }
+  return response;
+}
+
+net::HttpResponse refusal_answer(const model::Refusal& refusal) {
+  net::HttpResponse response =
+      json_response(format_error(refusal.reason), http_status(Code::kResourceExhausted));
+  response.headers.push_back({"Retry-After", std::to_string(refusal.retry_after_s)});
   return response;
 }
 
@@ -132,36 +140,38 @@ double trace_seconds(std::string_view query) {
 // Counts a request as in flight.
 class InFlight {
  public:
-  explicit InFlight(prometheus::Gauge& gauge) : gauge_(gauge) { gauge_.Increment(); }
-  ~InFlight() { gauge_.Decrement(); }
-  InFlight(const InFlight&) = delete;
-  InFlight& operator=(const InFlight&) = delete;
+  explicit InFlight(prometheus::Gauge& gauge) : gauge_(&gauge) { gauge_->Increment(); }
+  InFlight(InFlight&& other) noexcept : gauge_(std::exchange(other.gauge_, nullptr)) {}
+  ~InFlight() {
+    if (gauge_ != nullptr) gauge_->Decrement();
+  }
 
  private:
-  prometheus::Gauge& gauge_;
+  prometheus::Gauge* gauge_;
 };
 
 }  // namespace
 
-// One inference on its way through. Lives in infer()'s frame.
+// What an inference needs besides its bytes.
 struct HttpApi::Call {
+  Call(Verb asked, RequestTrace* of, prometheus::Gauge& gauge)
+      : verb(asked),
+        trace(of),
+        start(of != nullptr ? of->start() : Clock::now()),
+        in_flight(gauge) {}
+
+  Verb verb;
+  bool rows = false;  // TensorFlow Serving, as row_count
+  bool timeline = false;
+  RequestTrace* trace;
+  Time start;
+  Time deadline = kNever;
   std::shared_ptr<model::Servable> servable;
   ModelMetrics* metrics = nullptr;
-  model::InferRequest request;
   OutputWishes wishes;  // KServe
-  bool rows = false;    // TensorFlow Serving, as the next one
   std::size_t row_count = 0;
-  Time deadline = kNever;
-  bool timeline = false;
-  Code code = Code::kOk;
-  net::HttpResponse response;
+  InFlight in_flight;
   std::optional<pipeline::Admission> admission;  // its place is free again when the call ends
-
-  void refuse(const model::Refusal& refusal) {
-    code = Code::kResourceExhausted;
-    response = json_response(format_error(refusal.reason), http_status(code));
-    response.headers.push_back({"Retry-After", std::to_string(refusal.retry_after_s)});
-  }
 };
 
 HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
@@ -221,84 +231,123 @@ Task<net::HttpResponse> HttpApi::answer_other(
   }
 }
 
+// Not a coroutine: the request's bytes, its route and its parsed form are gone from memory when it
+// waits, but for what the tensors lie in. Large bodies are parsed on the CPU pool.
 Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route,
-                                       [[maybe_unused]] std::unique_ptr<std::string> decoded) {
-  const InFlight in_flight(in_flight_);
-  RequestTrace* const trace = request.trace;
-  const Time start = trace != nullptr ? trace->start() : Clock::now();
-  Call call;
+                                       std::unique_ptr<std::string> decoded) {
+  const bool moves = options_.cpu != nullptr && request.body.size() > kInlineBytesMax;
+  Call call(route.verb, request.trace, in_flight_);
   try {
-    co_await run(request, route, call);
-  } catch (const Error& error) {
-    call.code = error.code();
-    call.response = error_answer(error.code(), error.message());
-    if (http_status(error.code()) == 500) {  // no caller's mistake, nor a full or slow server
-      log().warn("{}: {}", route.model, error.describe());
+    find_model(route, call);
+    if (const std::optional<model::Refusal> refusal = refuse(request, call)) {
+      return answer(finished(call, Code::kResourceExhausted, refusal_answer(*refusal)));
     }
+    if (moves) return infer_large(std::move(request), route, std::move(decoded), std::move(call));
+    Task<model::InferResponse> task = begin(request, call);
+    return finish(std::move(call), std::move(task));
+  } catch (const Error& error) {
+    return answer(failed(call, route.model, error));
   }
-  RequestMetrics& metrics = is_tfserving(route.verb) ? tfserving_metrics_ : kserve_metrics_;
-  ModelMetrics& mine = call.metrics != nullptr ? *call.metrics : metrics.of("");
-  mine.answered(call.code, Clock::now() - start);
-  if (trace != nullptr) mine.stages(*trace);
-  co_return std::move(call.response);
 }
 
-// The caller awaits it at once and keeps what the references name: a waiting request has one copy.
-Task<void> HttpApi::run(const net::HttpRequest& request, const Route& route, Call& call) {
+Task<net::HttpResponse> HttpApi::infer_large(net::HttpRequest request, Route route,
+                                             [[maybe_unused]] std::unique_ptr<std::string> decoded,
+                                             Call call) {
+  co_await switch_to(*options_.cpu);
+  Task<model::InferResponse> task;
+  try {
+    task = begin(request, call);
+  } catch (const Error& error) {
+    co_return failed(call, route.model, error);
+  }
+  request = net::HttpRequest();  // the tensors keep those bytes of the body that they lie in
+  Task<net::HttpResponse> rest = finish(std::move(call), std::move(task));
+  net::HttpResponse response = co_await std::move(rest);
+  co_return response;
+}
+
+// Ten thousand requests may wait here at once.
+Task<net::HttpResponse> HttpApi::finish(Call call, Task<model::InferResponse> task) {
+  try {
+    model::InferResponse inferred = co_await std::move(task);
+    if (options_.cpu != nullptr && bytes_of(inferred) > kInlineBytesMax)
+      co_await switch_to(*options_.cpu);
+    co_return finished(call, Code::kOk, format(call, std::move(inferred)));
+  } catch (const Error& error) {
+    co_return failed(call, call.servable->name(), error);
+  }
+}
+
+net::HttpResponse HttpApi::finished(Call& call, Code code, net::HttpResponse response) {
+  ModelMetrics& mine = call.metrics != nullptr ? *call.metrics : metrics_of(call.verb, "");
+  mine.answered(code, Clock::now() - call.start);
+  if (call.trace != nullptr) mine.stages(*call.trace);
+  return response;
+}
+
+net::HttpResponse HttpApi::failed(Call& call, std::string_view model, const Error& error) {
+  if (http_status(error.code()) == 500) {  // no caller's mistake, nor a full or slow server
+    log().warn("{}: {}", model, error.describe());
+  }
+  return finished(call, error.code(), error_answer(error.code(), error.message()));
+}
+
+ModelMetrics& HttpApi::metrics_of(Verb verb, std::string_view model) {
+  return (is_tfserving(verb) ? tfserving_metrics_ : kserve_metrics_).of(model);
+}
+
+void HttpApi::find_model(const Route& route, Call& call) {
   if (!route.label.empty()) {
     throw Error(Code::kNotFound,
                 fmt::format("version labels are not kept; ask for a version of '{}' by number",
                             route.model));
   }
   call.servable = repository_.find(route.model, route.version);
-  call.metrics =
-      &(is_tfserving(route.verb) ? tfserving_metrics_ : kserve_metrics_).of(call.servable->name());
-  if (const std::optional<model::Refusal> refusal = call.servable->refusal()) {
-    call.refuse(*refusal);
-    co_return;
-  }
-  if (options_.gate != nullptr) {
-    call.admission.emplace(options_.gate->try_enter(request.body.size()));
-    if (!call.admission->admitted()) {
-      call.refuse(call.admission->refusal());
-      co_return;
-    }
-  }
-  const bool moves = options_.cpu != nullptr;
-  if (moves && request.body.size() > kInlineBytesMax) co_await switch_to(*options_.cpu);
-  parse(request, route, call);
-  Task<model::InferResponse> task = call.servable->infer(std::move(call.request));
-  if (call.deadline != kNever) task = with_deadline(std::move(task), call.deadline);
-  model::InferResponse response = co_await std::move(task);
-  if (moves && bytes_of(response) > kInlineBytesMax) co_await switch_to(*options_.cpu);
-  format(request, route, call, std::move(response));
+  call.metrics = &metrics_of(route.verb, call.servable->name());
 }
 
-void HttpApi::parse(const net::HttpRequest& request, const Route& route, Call& call) const {
+// Why there is no room for it now; otherwise its place is taken.
+std::optional<model::Refusal> HttpApi::refuse(const net::HttpRequest& request, Call& call) {
+  std::optional<model::Refusal> refusal = call.servable->refusal();
+  if (refusal || options_.gate == nullptr) return refusal;
+  call.admission.emplace(options_.gate->try_enter(request.body.size()));
+  if (!call.admission->admitted()) refusal = call.admission->refusal();
+  return refusal;
+}
+
+// Not a coroutine, so that the parsed request lies in the servable's frame only.
+Task<model::InferResponse> HttpApi::begin(const net::HttpRequest& request, Call& call) const {
+  Task<model::InferResponse> task = call.servable->infer(parse(request, call));
+  if (call.deadline != kNever) task = with_deadline(std::move(task), call.deadline);
+  return task;
+}
+
+model::InferRequest HttpApi::parse(const net::HttpRequest& request, Call& call) const {
   const StageScope stage(request.trace, "parse");
   check_encoding(request);
   Allocator& allocator = options_.allocator != nullptr ? *options_.allocator : heap_allocator();
   Duration timeout{};
-  if (route.verb == Verb::kKserveInfer) {
+  model::InferRequest parsed;
+  if (call.verb == Verb::kKserveInfer) {
     const std::optional<std::uint64_t> json_size = number_header(request, kBinaryHeader);
     KserveInfer kserve = json_size == 0u
                              ? raw_kserve_infer(request.body, call.servable->signature(), allocator)
                              : parse_kserve_infer(request.body, json_size,
                                                   net::HttpRequest::kBodyPadding, allocator);
-    call.request = std::move(kserve.request);
+    parsed = std::move(kserve.request);
     call.wishes = std::move(kserve.wishes);
     call.timeline = kserve.timeline;
     timeout = kserve.timeout;
   } else {
-    const auto read = route.verb == Verb::kTfPredict ? parse_tf_predict : parse_tf_examples;
+    const auto read = call.verb == Verb::kTfPredict ? parse_tf_predict : parse_tf_examples;
     TfPredict predict =
         read(request.body, net::HttpRequest::kBodyPadding, call.servable->signature());
-    call.request = std::move(predict.request);
+    parsed = std::move(predict.request);
     call.rows = predict.rows;
     call.row_count = predict.row_count;
   }
-  call.request.model = call.servable->name();
-  call.request.version = call.servable->version();
+  parsed.model = call.servable->name();
+  parsed.version = call.servable->version();
   if (request.headers.get(kTimelineHeader) == "1") call.timeline = true;
   if (const std::optional<std::uint64_t> ms = number_header(request, kTimeoutHeader);
       ms && *ms > 0) {
@@ -306,17 +355,17 @@ void HttpApi::parse(const net::HttpRequest& request, const Route& route, Call& c
     timeout = timeout == Duration{} ? header_timeout : std::min(timeout, header_timeout);
   }
   if (timeout != Duration{}) {
-    call.deadline = (request.trace != nullptr ? request.trace->start() : Clock::now()) + timeout;
+    call.deadline = call.start + timeout;
   }
+  return parsed;
 }
 
-void HttpApi::format(const net::HttpRequest& request, const Route& route, Call& call,
-                     model::InferResponse response) const {
+net::HttpResponse HttpApi::format(const Call& call, model::InferResponse response) const {
   std::string timeline;
-  if (call.timeline && request.trace != nullptr) timeline = timeline_json(*request.trace);
-  const StageScope stage(request.trace, "format");
-  net::HttpResponse& answer = call.response;
-  if (route.verb == Verb::kKserveInfer) {
+  if (call.timeline && call.trace != nullptr) timeline = timeline_json(*call.trace);
+  const StageScope stage(call.trace, "format");
+  net::HttpResponse answer;
+  if (call.verb == Verb::kKserveInfer) {
     if (!timeline.empty()) response.parameters["timeline"] = std::move(timeline);
     const ClassNames classes{&call.servable->labels(), call.servable->signature().batchable()};
     KserveReply reply = format_kserve_infer(response, call.wishes, classes);
@@ -326,17 +375,18 @@ void HttpApi::format(const net::HttpRequest& request, const Route& route, Call& 
       answer.segments = std::move(reply.tensors);
     }
     answer.body = std::move(reply.json);
-    return;
+    return answer;
   }
   if (!timeline.empty()) answer.headers.push_back({kTimelineHeader, std::move(timeline)});
-  if (route.verb == Verb::kTfClassify) {
+  if (call.verb == Verb::kTfClassify) {
     answer.body = format_tf_classify(response, call.row_count, call.servable->labels());
-  } else if (route.verb == Verb::kTfRegress) {
+  } else if (call.verb == Verb::kTfRegress) {
     answer.body = format_tf_regress(response, call.row_count);
   } else {
     answer.body =
         call.rows ? format_tf_predictions(response, call.row_count) : format_tf_outputs(response);
   }
+  return answer;
 }
 
 Task<net::HttpResponse> HttpApi::record_trace(net::HttpRequest request) {
@@ -438,14 +488,14 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
 }
 
 net::HttpResponse HttpApi::health() const {
-  const bool ready = repository_.ready();
+  const model::Readiness readiness = repository_.readiness();
   const bool draining = draining_.load(std::memory_order_relaxed);
-  std::string body = fmt::format(R"({{"status":"{}","models":)", draining ? "draining"
-                                                                 : ready  ? "ready"
-                                                                          : "starting");
+  std::string body = fmt::format(R"({{"status":"{}","models":)",
+                                 draining ? "draining" : model::readiness_name(readiness));
   body += format_repository_index(repository_.index(), false);
   body += '}';
-  return json_response(std::move(body), ready && !draining ? 200 : 503);
+  return json_response(std::move(body),
+                       readiness == model::Readiness::kReady && !draining ? 200 : 503);
 }
 
 net::HttpResponse HttpApi::statistics(const Route& route) const {

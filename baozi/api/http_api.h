@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -58,15 +59,22 @@ class HttpApi final : public net::HttpHandler {
   Task<net::HttpResponse> answer_other(net::HttpRequest request, Route route,
                                        std::unique_ptr<std::string> decoded);
   static Task<net::HttpResponse> answer(net::HttpResponse response);
-  Task<void> run(const net::HttpRequest& request, const Route& route, Call& call);
   Task<net::HttpResponse> record_trace(net::HttpRequest request);
   Task<net::HttpResponse> control(Route route);
   net::HttpResponse describe(const net::HttpRequest& request, const Route& route) const;
   net::HttpResponse health() const;
   net::HttpResponse statistics(const Route& route) const;
-  void parse(const net::HttpRequest& request, const Route& route, Call& call) const;
-  void format(const net::HttpRequest& request, const Route& route, Call& call,
-              model::InferResponse response) const;
+  ModelMetrics& metrics_of(Verb verb, std::string_view model);
+  void find_model(const Route& route, Call& call);
+  std::optional<model::Refusal> refuse(const net::HttpRequest& request, Call& call);
+  Task<model::InferResponse> begin(const net::HttpRequest& request, Call& call) const;
+  Task<net::HttpResponse> infer_large(net::HttpRequest request, Route route,
+                                      std::unique_ptr<std::string> decoded, Call call);
+  Task<net::HttpResponse> finish(Call call, Task<model::InferResponse> task);
+  net::HttpResponse finished(Call& call, Code code, net::HttpResponse response);
+  net::HttpResponse failed(Call& call, std::string_view model, const Error& error);
+  model::InferRequest parse(const net::HttpRequest& request, Call& call) const;
+  net::HttpResponse format(const Call& call, model::InferResponse response) const;
 
   model::Repository& repository_;
   const HttpApiOptions options_;

@@ -91,6 +91,23 @@ inline void deallocate(void* frame, std::size_t size) noexcept {
   --list.room;
 }
 
+// For what lives as long as a request does, beside its frames: std::allocate_shared and the like.
+template <class T>
+struct Allocator {
+  using value_type = T;
+  Allocator() = default;
+  template <class U>
+  Allocator(const Allocator<U>&) noexcept {}
+  T* allocate(std::size_t count) {
+    static_assert(alignof(T) <= 16);
+    return static_cast<T*>(frame_pool::allocate(count * sizeof(T)));
+  }
+  void deallocate(T* memory, std::size_t count) noexcept {
+    frame_pool::deallocate(memory, count * sizeof(T));
+  }
+  friend bool operator==(const Allocator&, const Allocator&) noexcept { return true; }
+};
+
 // Bytes taken from the system for slabs so far.
 std::size_t slab_bytes() noexcept;
 

@@ -9,6 +9,18 @@
 
 namespace baozi {
 
+// Queued work, linked from the oldest to the newest.
+struct WorkChain {
+  Work* oldest = nullptr;
+  Work* newest = nullptr;
+
+  void append(WorkChain later) noexcept {
+    if (later.oldest == nullptr) return;
+    (oldest != nullptr ? newest->next : oldest) = later.oldest;
+    newest = later.newest;
+  }
+};
+
 class Inbox {
  public:
   // Returns whether the inbox was empty before.
@@ -25,19 +37,21 @@ class Inbox {
   // Cheaper and possibly stale.
   bool looks_empty() const noexcept { return head_.load(std::memory_order_relaxed) == nullptr; }
 
-  // The whole chain, oldest first; null when empty.
-  Work* take_all() noexcept {
-    if (looks_empty()) return nullptr;
-    Work* newest = head_.exchange(nullptr, std::memory_order_acquire);
+  // All of it; an empty chain when there is nothing.
+  WorkChain take_chain() noexcept {
+    if (looks_empty()) return {};
+    Work* const newest = head_.exchange(nullptr, std::memory_order_acquire);
     Work* oldest = nullptr;
-    while (newest != nullptr) {
-      Work* next = newest->next;
-      newest->next = oldest;
-      oldest = newest;
-      newest = next;
+    for (Work* work = newest; work != nullptr;) {
+      Work* next = work->next;
+      work->next = oldest;
+      oldest = work;
+      work = next;
     }
-    return oldest;
+    return {oldest, newest};
   }
+  // Its oldest piece, linked to the newer ones; null when empty.
+  Work* take_all() noexcept { return take_chain().oldest; }
 
  private:
   std::atomic<Work*> head_{nullptr};

@@ -19,13 +19,15 @@ void WorkLoop::run() noexcept {
       sleeping_.store(false, std::memory_order_seq_cst);
       continue;
     }
+    Burst::end_current();
     parker_.park();
   }
 }
 
 void WorkLoop::stop() noexcept {
+  Burst::end_current();
   stopping_.store(true, std::memory_order_seq_cst);
-  wake();
+  if (sleeping_.exchange(false, std::memory_order_seq_cst)) parker_.wake();
 }
 
 Lane::Lane(std::string name) : WorkLoop(name) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "baozi/coro/burst.h"
 #include "baozi/coro/executor.h"
 #include "baozi/coro/inbox.h"
 #include "baozi/coro/parker.h"
@@ -16,15 +17,23 @@
 namespace baozi {
 
 // The loop of one thread over an inbox, for Lane and sync_wait.
-class WorkLoop : public Executor {
+class WorkLoop : public Executor, private Burst::Deferred {
  public:
   explicit WorkLoop(std::string name) : name_(std::move(name)) {}
-  ~WorkLoop() override { gate_.wait_until_empty(); }
+  ~WorkLoop() override {
+    Burst::end_current();
+    gate_.wait_until_empty();
+  }
 
   void post(Work& work) noexcept override {
-    const PostGate::Scope inside(gate_);
+    gate_.enter();
     inbox_.push(work);
-    if (sleeping_.load(std::memory_order_seq_cst)) wake();
+    if (sleeping_.load(std::memory_order_seq_cst) &&
+        sleeping_.exchange(false, std::memory_order_seq_cst)) {
+      Burst::defer(*this);  // leaves the gate when it is done
+    } else {
+      gate_.leave();
+    }
   }
   bool has_waiting() const noexcept override {
     return pending_ != nullptr || !inbox_.looks_empty();
@@ -37,8 +46,9 @@ class WorkLoop : public Executor {
   void stop() noexcept;
 
  private:
-  void wake() noexcept {
-    if (sleeping_.exchange(false, std::memory_order_seq_cst)) parker_.wake();
+  void burst_ended() noexcept override {
+    parker_.wake();
+    gate_.leave();
   }
 
   const std::string name_;

@@ -13,16 +13,18 @@ class PostGate {
  public:
   class Scope {
    public:
-    explicit Scope(PostGate& gate) noexcept : gate_(gate) {
-      gate_.inside_.fetch_add(1, std::memory_order_relaxed);
-    }
-    ~Scope() { gate_.inside_.fetch_sub(1, std::memory_order_release); }
+    explicit Scope(PostGate& gate) noexcept : gate_(gate) { gate_.enter(); }
+    ~Scope() { gate_.leave(); }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
    private:
     PostGate& gate_;
   };
+
+  // For a stay that does not end with a scope.
+  void enter() noexcept { inside_.fetch_add(1, std::memory_order_relaxed); }
+  void leave() noexcept { inside_.fetch_sub(1, std::memory_order_release); }
 
   // Nobody enters any more.
   void wait_until_empty() const noexcept {

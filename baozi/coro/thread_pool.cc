@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cassert>
+#include <new>
 #include <utility>
 
 #include "baozi/coro/trace.h"
@@ -11,7 +12,6 @@
 namespace baozi {
 namespace {
 
-constexpr int kRefill = 128;  // taken from the inbox at once; leaves room in the ring
 constexpr std::uint32_t kInboxEvery =
     61;  // turns after which the inbox goes first, so that it never starves
 
@@ -56,6 +56,22 @@ Work* ThreadPool::Ring::steal_half(Ring& into) noexcept {
   return taken[0];
 }
 
+bool ThreadPool::Ring::take_oldest(std::array<Work*, kChunk>& into) noexcept {
+  std::uint64_t head = head_.load(std::memory_order_acquire);
+  do {
+    if (tail_.load(std::memory_order_relaxed) - head < into.size()) return false;
+    for (std::uint64_t i = 0; i < into.size(); ++i)
+      into[i] = slots_[(head + i) % kCapacity].load(std::memory_order_relaxed);
+  } while (!head_.compare_exchange_weak(head, head + into.size(), std::memory_order_acq_rel,
+                                        std::memory_order_acquire));
+  return true;
+}
+
+std::uint64_t ThreadPool::Ring::room() const noexcept {
+  return kCapacity -
+         (tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed));
+}
+
 bool ThreadPool::Ring::empty() const noexcept {
   return head_.load(std::memory_order_seq_cst) >= tail_.load(std::memory_order_seq_cst);
 }
@@ -76,6 +92,7 @@ ThreadPool::~ThreadPool() {
   for (auto& worker : workers_) worker->parker.wake();
   for (auto& worker : workers_) worker->thread.join();
   gate_.wait_until_empty();
+  delete spare_chunk_;
 }
 
 ThreadPool::Worker* ThreadPool::this_worker() const noexcept {
@@ -85,10 +102,11 @@ ThreadPool::Worker* ThreadPool::this_worker() const noexcept {
 
 void ThreadPool::post(Work& work) noexcept {
   Worker* worker = this_worker();
-  if (worker == nullptr || !worker->ring.push(work)) {
+  if (worker == nullptr) {
     post_from_outside(work);
     return;
   }
+  while (!worker->ring.push(work)) spill(*worker);
   // Orders the push before the look at who sleeps; the sleeper does the reverse.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (sleeping_.load(std::memory_order_seq_cst) != 0) wake_one();
@@ -98,6 +116,28 @@ void ThreadPool::post_from_outside(Work& work) noexcept {
   const PostGate::Scope inside(gate_);
   inbox_.push(work);
   if (sleeping_.load(std::memory_order_seq_cst) != 0) wake_one();
+}
+
+// Makes room in a full ring. Half at once: a task that spawns thousands takes the lock once for
+// many of them.
+void ThreadPool::spill(Worker& self) noexcept {
+  std::array<Work*, kChunk> works;
+  if (!self.ring.take_oldest(works)) return;
+  const std::lock_guard lock(backlog_mutex_);
+  Chunk* chunk = std::exchange(spare_chunk_, nullptr);
+  if (chunk == nullptr) chunk = new (std::nothrow) Chunk;
+  if (chunk != nullptr) {
+    chunk->works = works;
+    chunk->next = nullptr;
+    (oldest_chunk_ != nullptr ? newest_chunk_->next : oldest_chunk_) = chunk;
+    newest_chunk_ = chunk;
+  } else {
+    for (Work* work : works) {
+      work->next = nullptr;
+      backlog_.append({work, work});
+    }
+  }
+  has_backlog_.store(true, std::memory_order_seq_cst);
 }
 
 void ThreadPool::post_yield(Work& work) noexcept {
@@ -145,22 +185,40 @@ Work* ThreadPool::take_injected(Worker& self) noexcept {
   bool more = false;
   {
     const std::lock_guard lock(backlog_mutex_);
-    if (backlog_ == nullptr) backlog_ = inbox_.take_all();
-    first = backlog_;
-    if (first == nullptr) return nullptr;
-    backlog_ = first->next;
-    for (int i = 1; i < kRefill && backlog_ != nullptr; ++i) {
-      Work* next = backlog_->next;  // once in the ring, another worker may run it
-      if (!self.ring.push(*backlog_)) break;
-      backlog_ = next;
+    backlog_.append(inbox_.take_chain());
+    chunk_is_next_ = !chunk_is_next_;
+    if (chunk_is_next_ || backlog_.oldest == nullptr) first = take_chunk(self);
+    if (first != nullptr) {
       more = true;
+    } else if (backlog_.oldest != nullptr) {
+      first = std::exchange(backlog_.oldest, backlog_.oldest->next);
+      for (std::size_t i = 1; i < kChunk && backlog_.oldest != nullptr; ++i) {
+        Work* next = backlog_.oldest->next;  // once in the ring, another worker may run it
+        if (!self.ring.push(*backlog_.oldest)) break;
+        backlog_.oldest = next;
+        more = true;
+      }
     }
-    has_backlog_.store(backlog_ != nullptr, std::memory_order_relaxed);
+    has_backlog_.store(backlog_.oldest != nullptr || oldest_chunk_ != nullptr,
+                       std::memory_order_relaxed);
   }
   if (more) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (sleeping_.load(std::memory_order_seq_cst) != 0) wake_one();
   }
+  return first;
+}
+
+// With the lock. The oldest of the oldest chunk, whose rest goes to the ring; null when there is no
+// chunk, or no room for it.
+Work* ThreadPool::take_chunk(Worker& self) noexcept {
+  Chunk* const chunk = oldest_chunk_;
+  if (chunk == nullptr || self.ring.room() < kChunk) return nullptr;
+  oldest_chunk_ = chunk->next;
+  for (Work* work : chunk->works) __builtin_prefetch(work, 1);
+  Work* const first = chunk->works[0];
+  for (std::size_t i = 1; i < kChunk; ++i) self.ring.push(*chunk->works[i]);
+  delete std::exchange(spare_chunk_, chunk);
   return first;
 }
 

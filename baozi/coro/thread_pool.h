@@ -1,12 +1,15 @@
 // ThreadPool: an executor of N threads for CPU work that blocks nowhere. Each worker has a queue of
-// its own from which idle workers steal; work from outside goes to a shared inbox. Idle threads
+// its own from which idle workers steal; work from outside goes to a shared inbox, and what is too
+// much for a worker's own queue to a shared backlog. Idle threads
 // sleep, and a post wakes one only when one sleeps.
 //
 // Thread safety: all methods. The destructor runs what was posted before it, then joins the
 // threads; nothing may be posted from outside after that.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -37,16 +40,29 @@ class ThreadPool final : public Executor {
   int threads() const noexcept { return static_cast<int>(workers_.size()); }
 
  private:
+  // What is moved between a worker's ring and the backlog at once.
+  static constexpr std::size_t kChunk = 128;
+
+  // Pointers, not a chain: a long backlog has left the caches, and following a chain through it
+  // would wait for memory once a task, while pointers can be fetched side by side.
+  struct Chunk {
+    Chunk* next = nullptr;
+    std::array<Work*, kChunk> works;
+  };
+
   // One owner pushes and pops, anyone steals, oldest first. Positions only grow, so a slot that was
   // read before it was overwritten is noticed by the compare-and-swap on head.
   class Ring {
    public:
-    static constexpr std::uint64_t kCapacity = 256;
+    static constexpr std::uint64_t kCapacity = 2 * kChunk;
     bool push(Work& work) noexcept;  // owner; false when full
     Work* pop() noexcept;            // anyone; null when empty
     // Anyone: moves up to half of what is here to `into`, which the caller owns, but for the
     // oldest, which is returned; null when empty.
     Work* steal_half(Ring& into) noexcept;
+    // Owner: moves the kChunk oldest to `into`; false when others were quicker.
+    bool take_oldest(std::array<Work*, kChunk>& into) noexcept;
+    std::uint64_t room() const noexcept;  // owner; it only grows by itself
     bool empty() const noexcept;
 
    private:
@@ -68,6 +84,8 @@ class ThreadPool final : public Executor {
   void loop(Worker& self);
   Work* next_work(Worker& self) noexcept;
   Work* take_injected(Worker& self) noexcept;
+  Work* take_chunk(Worker& self) noexcept;
+  void spill(Worker& self) noexcept;
   Work* steal(Worker& self) noexcept;
   bool sleep(Worker& self) noexcept;  // false when the pool stops
   bool anything_queued() const noexcept;
@@ -82,7 +100,12 @@ class ThreadPool final : public Executor {
   alignas(64) Inbox inbox_;
   PostGate gate_;  // for posts from outside
   std::mutex backlog_mutex_;
-  Work* backlog_ = nullptr;  // guarded by backlog_mutex_: taken from the inbox, oldest first
+  // Guarded by backlog_mutex_:
+  WorkChain backlog_;              // from the inbox, and what found no memory for a chunk
+  Chunk* oldest_chunk_ = nullptr;  // from full rings
+  Chunk* newest_chunk_ = nullptr;
+  Chunk* spare_chunk_ = nullptr;
+  bool chunk_is_next_ = false;  // the two take turns
   std::atomic<bool> has_backlog_{false};
 };
 

@@ -19,29 +19,44 @@ void RequestTrace::add(const char* name, Time start, Time end) noexcept {
   if (Stage* const stage = slot(index)) *stage = Stage{name, start, end, trace::thread_number()};
 }
 
+RequestTrace::~RequestTrace() {
+  for (const std::atomic<Stage*>& block : later_) delete[] block.load(std::memory_order_relaxed);
+}
+
 // Null when there is no memory for it.
 RequestTrace::Stage* RequestTrace::slot(std::uint32_t index) noexcept {
   if (index < kFirst) return &first_[index];
-  Stage* later = later_.load(std::memory_order_acquire);
-  if (later == nullptr) {
-    auto* const fresh = new (std::nothrow) Stage[kStagesMax - kFirst];
+  index -= kFirst;
+  std::atomic<Stage*>& block = later_[index / kBlock];
+  Stage* stages = block.load(std::memory_order_acquire);
+  if (stages == nullptr) {
+    auto* const fresh = new (std::nothrow) Stage[kBlock];
     if (fresh == nullptr) return nullptr;
-    if (later_.compare_exchange_strong(later, fresh, std::memory_order_acq_rel)) {
-      later = fresh;
+    if (block.compare_exchange_strong(stages, fresh, std::memory_order_acq_rel)) {
+      stages = fresh;
     } else {
       delete[] fresh;
     }
   }
-  return &later[index - kFirst];
+  return &stages[index % kBlock];
 }
 
 std::vector<RequestTrace::Stage> RequestTrace::stages() const {
   const std::uint32_t count = std::min(count_.load(std::memory_order_acquire), kStagesMax);
-  std::vector<Stage> stages(first_.begin(), first_.begin() + std::min(count, kFirst));
-  const Stage* const later = later_.load(std::memory_order_acquire);
-  if (count > kFirst && later != nullptr)
-    stages.insert(stages.end(), later, later + (count - kFirst));
+  std::vector<Stage> stages;
+  stages.reserve(count);
+  for (std::uint32_t index = 0; index < count; ++index) {
+    if (const Stage* const stage = find(index)) stages.push_back(*stage);
+  }
   return stages;
+}
+
+// Null when there was no memory for it.
+const RequestTrace::Stage* RequestTrace::find(std::uint32_t index) const noexcept {
+  if (index < kFirst) return &first_[index];
+  index -= kFirst;
+  const Stage* const stages = later_[index / kBlock].load(std::memory_order_acquire);
+  return stages != nullptr ? &stages[index % kBlock] : nullptr;
 }
 
 std::uint32_t RequestTrace::dropped() const noexcept {
@@ -175,8 +190,7 @@ class TrackNames {
   std::string id_of(const Event& event) {
     std::map<const void*, std::size_t>& roots = roots_[event.request];
     const std::size_t index = roots.emplace(event.root, roots.size()).first->second;
-    return index == 0 ? std::to_string(event.request)
-                      : fmt::format("{}.{}", event.request, index);
+    return index == 0 ? std::to_string(event.request) : fmt::format("{}.{}", event.request, index);
   }
 
  private:

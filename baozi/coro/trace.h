@@ -38,7 +38,7 @@ class RequestTrace {
   explicit RequestTrace(std::uint64_t id = next_id()) noexcept : id_(id) {}
   RequestTrace(const RequestTrace&) = delete;
   RequestTrace& operator=(const RequestTrace&) = delete;
-  ~RequestTrace() { delete[] later_.load(std::memory_order_relaxed); }
+  ~RequestTrace();
 
   std::uint64_t id() const noexcept { return id_; }
   Time start() const noexcept { return start_; }
@@ -52,15 +52,17 @@ class RequestTrace {
 
  private:
   Stage* slot(std::uint32_t index) noexcept;
+  const Stage* find(std::uint32_t index) const noexcept;
 
   std::uint64_t id_;
   Time start_ = Clock::now();
   std::atomic<std::uint32_t> count_{0};
-  // Most requests have few stages, and ten thousand of them may wait at once; so the array for the
-  // rest comes when needed.
-  static constexpr std::uint32_t kFirst = 8;
+  // Ten thousand requests may wait at once, and one that waits has a stage or two behind it; so the
+  // room for more comes when it is needed, a block at a time.
+  static constexpr std::uint32_t kFirst = 2;
+  static constexpr std::uint32_t kBlock = 8;
   std::array<Stage, kFirst> first_{};
-  std::atomic<Stage*> later_{nullptr};  // kStagesMax - kFirst
+  std::array<std::atomic<Stage*>, (kStagesMax - kFirst + kBlock - 1) / kBlock> later_{};
 };
 
 // Times a stage from construction to destruction; does nothing for a null trace.

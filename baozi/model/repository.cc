@@ -55,6 +55,20 @@ std::string_view state_name(State state) noexcept {
   return "UNKNOWN";
 }
 
+std::string_view readiness_name(Readiness readiness) noexcept {
+  switch (readiness) {
+    case Readiness::kStarting:
+      return "starting";
+    case Readiness::kReady:
+      return "ready";
+    case Readiness::kDegraded:
+      return "degraded";
+    case Readiness::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
 // Numbers by value and before other names, so that "10" follows "9"; equal numbers written
 // differently stay apart.
 bool Repository::VersionOrder::operator()(const std::string& a,
@@ -134,16 +148,31 @@ std::vector<VersionStatus> Repository::versions(std::string_view name) const {
   return all;
 }
 
-bool Repository::ready() const {
+Readiness Repository::readiness() const {
   const std::shared_lock lock(mutex_);
-  if (entries_.empty()) return false;
+  std::size_t counted = 0;
+  std::size_t ready = 0;
   for (const auto& [name, versions] : entries_) {
     for (const auto& [version, entry] : versions) {
-      if (entry.status.state == State::kUnloaded) continue;  // on purpose
-      if (entry.status.state != State::kReady) return false;
+      switch (entry.status.state) {
+        case State::kUnloaded:  // on purpose
+          continue;
+        case State::kOpening:
+        case State::kLoading:
+        case State::kWarming:
+          return Readiness::kStarting;
+        case State::kReady:
+          ++ready;
+          break;
+        default:
+          break;
+      }
+      ++counted;
     }
   }
-  return true;
+  if (entries_.empty()) return Readiness::kStarting;
+  if (ready == counted) return Readiness::kReady;
+  return ready != 0 ? Readiness::kDegraded : Readiness::kFailed;
 }
 
 }  // namespace baozi::model

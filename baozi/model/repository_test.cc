@@ -71,6 +71,20 @@ TEST(Repository, EmptyVersionMeansTheHighestThatIsReady) {
   EXPECT_TRUE(repository.ready());
 }
 
+TEST(Repository, ReadinessOfAllTogether) {
+  Repository repository;
+  EXPECT_EQ(repository.readiness(), Readiness::kStarting);
+  repository.set_status({"bad", "1", State::kFailed, "torn"});
+  EXPECT_EQ(repository.readiness(), Readiness::kFailed);
+  repository.set_status({"m", "1", State::kLoading, ""});
+  EXPECT_EQ(repository.readiness(), Readiness::kStarting);
+  add(repository, "m", "1");
+  EXPECT_EQ(repository.readiness(), Readiness::kDegraded);
+  repository.set_status({"bad", "1", State::kUnloaded, ""});
+  EXPECT_EQ(repository.readiness(), Readiness::kReady);
+  EXPECT_EQ(readiness_name(Readiness::kDegraded), "degraded");
+}
+
 TEST(Repository, ErrorsNameWhatThereIs) {
   Repository repository;
   EXPECT_EQ(error_of([&] { repository.find("m", ""); }).code(), Code::kNotFound);

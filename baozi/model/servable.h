@@ -95,6 +95,15 @@ struct VersionStatus {
   std::string reason;  // why it failed; "" otherwise
 };
 
+// Of all that is known together.
+enum class Readiness : std::uint8_t {
+  kStarting,  // something is still on its way, or nothing is known yet
+  kReady,     // everything is ready
+  kDegraded,  // nothing is on its way any more; something is ready, something failed
+  kFailed,    // nothing is ready, and nothing on its way
+};
+std::string_view readiness_name(Readiness readiness) noexcept;  // "starting", …
+
 // Thread safety: all methods. A servable handed out lives as long as its holder keeps it.
 class Repository {
  public:
@@ -109,8 +118,9 @@ class Repository {
   std::vector<VersionStatus> index() const;
   // The versions of one name; kNotFound when there is none.
   std::vector<VersionStatus> versions(std::string_view name) const;
-  // Whether everything known is ready, and something is.
-  bool ready() const;
+  // What was unloaded on request does not count.
+  Readiness readiness() const;
+  bool ready() const { return readiness() == Readiness::kReady; }
 
  private:
   struct Entry {

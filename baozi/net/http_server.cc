@@ -82,6 +82,14 @@ IoResult read_now(Socket& socket, std::span<char> room) {
   return {error_code(errno, boost::system::system_category()), 0};
 }
 
+// What a handler that threw is answered with.
+HttpResponse failure(const std::exception& thrown) {
+  if (const auto* error = dynamic_cast<const Error*>(&thrown))
+    return error_response(http_status(error->code()), error->message());
+  log().error("a handler failed: {}", thrown.what());
+  return error_response(500, "internal error");
+}
+
 }  // namespace
 
 class HttpServer::Impl {
@@ -107,7 +115,6 @@ class HttpServer::Impl {
   Task<void> serve(std::unique_ptr<Connection> owned);
   Task<void> turn_away(std::unique_ptr<Connection> owned);
   Task<Status> read_request(Connection* connection);
-  Task<void> answer(Connection* connection, HttpResponse* response);
   Task<HttpResponse> begin(Connection& connection);
   Task<bool> send(Connection* connection, const HttpResponse* response);
   Task<void> refuse(Connection* connection, int status, std::string message);
@@ -166,7 +173,14 @@ Task<void> HttpServer::Impl::serve(std::unique_ptr<Connection> owned) {
         break;
       }
       HttpResponse response;
-      co_await answer(&connection, &response);
+      ++stats_.in_flight;
+      try {
+        Task<HttpResponse> task = begin(connection);
+        response = co_await std::move(task);
+      } catch (const std::exception& error) {
+        response = failure(error);
+      }
+      --stats_.in_flight;
       alive = co_await send(&connection, &response);
       if (!alive && !connection.expired) co_await linger(&connection);
     }
@@ -240,20 +254,6 @@ Task<HttpResponse> HttpServer::Impl::begin(Connection& connection) {
   enter(connection, Phase::kFresh, connection.request->trace.start());
   ++stats_.requests;
   return handler_.handle(std::move(request)).with_context(connection.request->context);
-}
-
-Task<void> HttpServer::Impl::answer(Connection* connection, HttpResponse* response) {
-  ++stats_.in_flight;
-  try {
-    Task<HttpResponse> task = begin(*connection);
-    *response = co_await std::move(task);
-  } catch (const Error& error) {
-    *response = error_response(http_status(error.code()), error.message());
-  } catch (const std::exception& error) {
-    log().error("a handler failed: {}", error.what());
-    *response = error_response(500, "internal error");
-  }
-  --stats_.in_flight;
 }
 
 // Whether the connection goes on.

@@ -15,8 +15,6 @@ namespace {
 
 namespace http = boost::beast::http;
 
-constexpr std::size_t kBufferBytes =
-    512;  // holds most heads and small bodies; grows up to head_bytes_max
 // Beast asserts that it never sees fewer bytes of a last chunk, although they may come one by one;
 // no chunked body ends in fewer ("0\r\n\r\n"), so what is shorter can wait for the rest.
 constexpr std::size_t kChunkTailBytes = 5;
@@ -76,10 +74,8 @@ Bytes empty_body() noexcept {
 }  // namespace
 
 RequestParser::RequestParser(const RequestLimits& limits, std::string peer)
-    : limits_(limits), memory_(std::make_shared<Memory>()) {
-  memory_->peer = std::move(peer);
+    : limits_(limits), peer_(std::make_shared<const std::string>(std::move(peer))) {
   grammar_.emplace(*this);
-  set_capacity(kBufferBytes);
 }
 
 RequestParser::~RequestParser() = default;
@@ -87,9 +83,12 @@ RequestParser::~RequestParser() = default;
 std::span<char> RequestParser::prepare() {
   switch (stage_) {
     case Stage::kHead:
-      if (end_ == capacity_)
+      if (memory_ == nullptr) {
+        memory_ = Memory::make(peer_);
+        capacity_ = static_cast<std::uint32_t>(memory_->first.size());
+      } else if (end_ == capacity_)
         set_capacity(std::min(capacity_ * std::size_t{2}, limits_.head_bytes_max));
-      return {memory_->data.get() + end_, capacity_ - end_};
+      return {memory_->data + end_, capacity_ - end_};
     case Stage::kCounted: {
       char* const body = reinterpret_cast<char*>(block_.mutable_data()) + body_start_;
       return {body + body_size_, body_goal_ - body_size_};
@@ -126,7 +125,7 @@ RequestParser::Status RequestParser::parse_head() {
   if (begin_ == end_) return Status::kNeedMore;
   boost::beast::error_code error;
   const std::size_t used =
-      grammar_->put(boost::asio::const_buffer(memory_->data.get() + begin_, end_ - begin_), error);
+      grammar_->put(boost::asio::const_buffer(memory_->data + begin_, end_ - begin_), error);
   begin_ += static_cast<std::uint32_t>(used);
   if (error == http::error::need_more) {
     if (end_ < limits_.head_bytes_max) return Status::kNeedMore;
@@ -168,7 +167,7 @@ RequestParser::Status RequestParser::start_counted(std::uint64_t length) {
   }
   body_size_ = std::min<std::size_t>(end_ - begin_, body_goal_);
   if (body_size_ != 0) {
-    std::memcpy(block_.mutable_data() + body_start_, memory_->data.get() + begin_, body_size_);
+    std::memcpy(block_.mutable_data() + body_start_, memory_->data + begin_, body_size_);
     begin_ += static_cast<std::uint32_t>(body_size_);
   }
   stage_ = Stage::kCounted;
@@ -179,7 +178,7 @@ RequestParser::Status RequestParser::start_chunked() {
   stage_ = Stage::kChunked;
   const std::size_t early = end_ - begin_;
   chunk_input_ = std::make_unique<std::vector<char>>(std::max(kChunkInputBytes, 2 * early));
-  std::memcpy(chunk_input_->data(), memory_->data.get() + begin_, early);
+  std::memcpy(chunk_input_->data(), memory_->data + begin_, early);
   chunk_end_ = early;
   end_ = begin_;
   body_size_ = 0;
@@ -218,7 +217,7 @@ RequestParser::Status RequestParser::finish_body() {
     }
     if (chunk_end_ != 0) {  // the beginning of the next message
       if (begin_ + chunk_end_ > capacity_) set_capacity(begin_ + chunk_end_);
-      std::memcpy(memory_->data.get() + begin_, chunk_input_->data(), chunk_end_);
+      std::memcpy(memory_->data + begin_, chunk_input_->data(), chunk_end_);
       end_ = static_cast<std::uint32_t>(begin_ + chunk_end_);
     }
     chunk_input_.reset();
@@ -237,33 +236,23 @@ HttpRequest RequestParser::take() {
   request.keep_alive = grammar_->keep_alive();
   request.method_text = method_text_;
   request.target = target_;
-  request.headers = HttpHeaders(memory_->fields);
-  request.peer = memory_->peer;
+  request.headers = HttpHeaders(std::span(memory_->fields));
+  request.peer = *memory_->peer;
   request.body = block_.slice(body_start_, body_size_);
   block_ = Bytes();
-  request.memory = memory_;
+  // While the request is worked on, its memory is its own: a handler that waits may let go of it.
+  if (begin_ == end_) {
+    request.memory = std::move(memory_);
+    begin_ = end_ = capacity_ = 0;
+  } else {
+    request.memory = memory_;
+  }
   return request;
 }
 
 RequestParser::Status RequestParser::next() {
   const std::size_t early = end_ - begin_;
-  const bool shared = memory_.use_count() > 1;  // somebody keeps a copy of the last request
-  if (shared || (capacity_ > kBufferBytes && early <= kBufferBytes)) {
-    const char* const from = memory_->data.get() + begin_;
-    const std::size_t capacity = std::max(kBufferBytes, early);
-    auto data = std::make_unique_for_overwrite<char[]>(capacity);
-    std::memcpy(data.get(), from, early);
-    if (shared) {
-      auto fresh = std::make_shared<Memory>();
-      fresh->peer = memory_->peer;
-      memory_ = std::move(fresh);
-    }
-    memory_->data = std::move(data);
-    capacity_ = static_cast<std::uint32_t>(capacity);
-  } else if (early != 0) {
-    std::memmove(memory_->data.get(), memory_->data.get() + begin_, early);
-  }
-  memory_->fields.clear();
+  if (memory_ != nullptr) compact();
   begin_ = 0;
   end_ = static_cast<std::uint32_t>(early);
   hosts_ = 0;
@@ -276,6 +265,28 @@ RequestParser::Status RequestParser::next() {
   return early == 0 ? Status::kNeedMore : parse_head();
 }
 
+// Moves the beginning of the next message to the front: of new memory where the last request still
+// uses the old one, or where a smaller one will do.
+void RequestParser::compact() {
+  const char* const from = memory_->data + begin_;
+  const std::size_t early = end_ - begin_;
+  if (memory_.use_count() == 1 && memory_->large == nullptr) {
+    std::memmove(memory_->data, from, early);
+    memory_->fields.clear();
+    return;
+  }
+  std::shared_ptr<Memory> fresh = Memory::make(peer_);
+  std::size_t capacity = fresh->first.size();
+  if (early > capacity) {
+    capacity = early;
+    fresh->large = std::make_unique_for_overwrite<char[]>(capacity);
+    fresh->data = fresh->large.get();
+  }
+  std::memcpy(fresh->data, from, early);
+  memory_ = std::move(fresh);
+  capacity_ = static_cast<std::uint32_t>(capacity);
+}
+
 bool RequestParser::take_expectation() noexcept {
   const bool waits = waits_for_continue();
   if (waits) expects_continue_ = false;
@@ -285,20 +296,19 @@ bool RequestParser::take_expectation() noexcept {
 // Keeps what was received; the views into it move along.
 void RequestParser::set_capacity(std::size_t capacity) {
   auto data = std::make_unique_for_overwrite<char[]>(capacity);
-  const char* const old = memory_->data.get();
-  if (old != nullptr) {
-    std::memcpy(data.get(), old, end_);
-    if (begin_ != 0) {  // the request line was parsed
-      method_text_ = rebased(method_text_, old, data.get());
-      if (target_.data() >= old && target_.data() < old + end_)
-        target_ = rebased(target_, old, data.get());
-      for (HttpHeader& field : memory_->fields) {
-        field.name = rebased(field.name, old, data.get());
-        field.value = rebased(field.value, old, data.get());
-      }
+  const char* const old = memory_->data;
+  std::memcpy(data.get(), old, end_);
+  if (begin_ != 0) {  // the request line was parsed
+    method_text_ = rebased(method_text_, old, data.get());
+    if (target_.data() >= old && target_.data() < old + end_)
+      target_ = rebased(target_, old, data.get());
+    for (HttpHeader& field : memory_->fields) {
+      field.name = rebased(field.name, old, data.get());
+      field.value = rebased(field.value, old, data.get());
     }
   }
-  memory_->data = std::move(data);
+  memory_->large = std::move(data);
+  memory_->data = memory_->large.get();
   capacity_ = static_cast<std::uint32_t>(capacity);
 }
 
@@ -306,7 +316,8 @@ void RequestParser::set_capacity(std::size_t capacity) {
 // names is aligned.
 std::size_t RequestParser::body_lead() const {
   if (limits_.body_offset_header.empty()) return 0;
-  const std::string_view text = HttpHeaders(memory_->fields).get(limits_.body_offset_header);
+  const std::string_view text =
+      HttpHeaders(std::span(memory_->fields)).get(limits_.body_offset_header);
   std::size_t offset = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
   if (error != std::errc() || offset > kBodyOffsetMax) return 0;
@@ -358,7 +369,7 @@ void RequestParser::Grammar::on_request_impl(http::verb verb, View method, View 
 
 void RequestParser::Grammar::on_field_impl(http::field field, View name, View value, Code& error) {
   if (parser_.stage_ != Stage::kHead) return;  // a trailer's field: read over
-  const char* const data = parser_.memory_->data.get();
+  const char* const data = parser_.memory_->data;
   const bool folded =
       !value.empty() && (value.data() < data || value.data() >= data + parser_.end_);
   if (folded) {

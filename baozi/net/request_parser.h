@@ -12,6 +12,9 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 
+#include <boost/container/small_vector.hpp>
+
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,8 +22,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "baozi/coro/frame_pool.h"
 #include "baozi/net/http.h"
 
 namespace baozi::net {
@@ -99,10 +104,18 @@ class RequestParser {
   };
 
   // What the views of a request point into: shared with the requests made from it.
+  // One block of the frame pool, which usual requests fit in: it goes back there while they wait.
   struct Memory {
-    std::string peer;
-    std::unique_ptr<char[]> data;
-    std::vector<HttpHeader> fields;
+    explicit Memory(std::shared_ptr<const std::string> from) : peer(std::move(from)) {}
+    static std::shared_ptr<Memory> make(const std::shared_ptr<const std::string>& peer) {
+      return std::allocate_shared<Memory>(frame_pool::Allocator<Memory>(), peer);
+    }
+
+    const std::shared_ptr<const std::string> peer;
+    std::unique_ptr<char[]> large;  // when `first` is too small
+    char* data = first.data();
+    boost::container::small_vector<HttpHeader, 6> fields;
+    std::array<char, 512> first;
   };
 
   Status parse_head();
@@ -115,12 +128,14 @@ class RequestParser {
   Status refuse(const boost::beast::error_code& error);
   bool check_field(boost::beast::http::field field, std::string_view value);
   void set_capacity(std::size_t capacity);
+  void compact();
   void allocate_body(std::size_t capacity);
   std::size_t body_lead() const;
 
   const RequestLimits& limits_;
   std::optional<Grammar> grammar_;
-  std::shared_ptr<Memory> memory_;
+  const std::shared_ptr<const std::string> peer_;
+  std::shared_ptr<Memory> memory_;  // null until prepare() of the message
   // memory_->data[0, end_) was received, [begin_, end_) is not parsed yet; a message begins at 0.
   std::uint32_t capacity_ = 0;
   std::uint32_t begin_ = 0;

@@ -187,6 +187,12 @@ void BatchQueue::apply(const Actions& actions, Time now) noexcept {
   }
 }
 
+void BatchQueue::began(int index, Time at) noexcept {
+  Instance& instance = instances_[static_cast<std::size_t>(index)];
+  assert(instance.busy);
+  instance.started = std::max(instance.started, at);
+}
+
 void BatchQueue::finished(int index, Time now, bool ok) noexcept {
   Instance& instance = instances_[static_cast<std::size_t>(index)];
   assert(instance.busy);

@@ -62,6 +62,8 @@ BatchedModel::BatchedModel(std::shared_ptr<engine::Model> model, BatchedModelOpt
 }
 
 BatchedModel::~BatchedModel() {
+  Burst::end_current();
+  gate_.wait_until_empty();
   {
     // Waits for a submit or a callback that has resumed its waiter and not yet let go of the lock.
     const std::lock_guard lock(mutex_);
@@ -83,29 +85,39 @@ std::optional<model::Refusal> BatchedModel::refusal() const noexcept {
   return model::Refusal{"the model's queue is full", rate_.seconds_for(queued)};
 }
 
+// Ten thousand requests may wait here at once: the frame holds the request, which becomes the
+// answer, and the waiter.
 Task<model::InferResponse> BatchedModel::infer(model::InferRequest request) {
   const Context& context = co_await this_context();
-  model::InferResponse response;
-  // Whoever sets a deadline also stops its token then; a bare deadline has nobody to wake the
-  // request.
-  if (context.deadline != kNever && !context.stop.stop_possible()) {
-    Task<model::InferResponse> bounded = infer(std::move(request));
-    response = co_await with_deadline(std::move(bounded), context.deadline);
-    co_return std::move(response);
-  }
   Waiter waiter(*this, request, context);
   const InFlight in_flight(*metrics_->in_flight);
   prepare(waiter);
-  {
+  // Whoever sets a deadline also stops its token then; a bare deadline has nobody to wake the
+  // request.
+  if (context.deadline != kNever && !context.stop.stop_possible()) {
+    Task<void> bounded = with_deadline(wait_for(&waiter), context.deadline);
+    co_await std::move(bounded);
+  } else {
     const StopCallback<StopWaiter> on_stop(context.stop, StopWaiter{&waiter});
     co_await waiter;
   }
   waiter.finish();
-  response.model = options_.name;
-  response.version = options_.version;
-  response.id = std::move(request.id);
-  response.outputs = std::move(request.inputs);
-  co_return std::move(response);
+  co_return answer_from(std::move(request));
+}
+
+Task<void> BatchedModel::wait_for(Waiter* waiter) {
+  const Context& context = co_await this_context();
+  const StopCallback<StopWaiter> on_stop(context.stop, StopWaiter{waiter});
+  co_await *waiter;
+}
+
+// Of a request that has run: its inputs hold the outputs.
+model::InferResponse BatchedModel::answer_from(model::InferRequest request) const {
+  return {.model = options_.name,
+          .version = options_.version,
+          .id = std::move(request.id),
+          .outputs = std::move(request.inputs),
+          .parameters = {}};
 }
 
 void BatchedModel::prepare(Waiter& waiter) const {
@@ -128,11 +140,25 @@ void BatchedModel::prepare(Waiter& waiter) const {
   waiter.shape_key = layout_.shape_key(request.inputs);
 }
 
-// Everything happens under the lock, so that the destructor, which takes it, cannot overtake us
-// once the waiter was resumed.
+// The waiter may be resumed and gone as soon as the lock is free, and with it whoever kept this
+// model from being destroyed: what comes after the lock is in the gate.
 bool BatchedModel::submit(Waiter& waiter) noexcept {
-  const std::lock_guard lock(mutex_);
-  if (waiter.stopped() != Code::kOk) return false;
+  bool defer = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiter.stopped() != Code::kOk || !enqueue_locked(waiter)) return false;
+    if (!Burst::is_open() || queue_.idle_instances() == 0) {
+      advance_locked(waiter.enqueued);
+    } else if (!deferred_) {
+      deferred_ = defer = true;
+      gate_.enter();
+    }
+  }
+  if (defer) Burst::defer(*this);
+  return true;
+}
+
+bool BatchedModel::enqueue_locked(Waiter& waiter) noexcept {
   std::uint32_t bucket = BatchQueue::kNoBucket;
   try {
     bucket = queue_.bucket(waiter.shape_key);
@@ -152,8 +178,16 @@ bool BatchedModel::submit(Waiter& waiter) noexcept {
                               .priority = waiter.request.priority,
                               .deadline = waiter.context.deadline,
                               .enqueued = waiter.enqueued});
-  advance_locked(waiter.enqueued);
   return true;
+}
+
+void BatchedModel::burst_ended() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    deferred_ = false;
+    advance_locked(Clock::now());
+  }
+  gate_.leave();
 }
 
 void BatchedModel::stop_waiter(Waiter& waiter, Code reason) noexcept {

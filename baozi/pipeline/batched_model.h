@@ -29,7 +29,9 @@
 #include <string>
 #include <vector>
 
+#include "baozi/coro/burst.h"
 #include "baozi/coro/lane.h"
+#include "baozi/coro/post_gate.h"
 #include "baozi/coro/timer.h"
 #include "baozi/engine/buffer_pool.h"
 #include "baozi/engine/engine.h"
@@ -57,7 +59,7 @@ struct BatchedModelOptions {
   std::size_t buffer_bytes_max = 0;  // memory for batches and outputs; 0: no limit
 };
 
-class BatchedModel final : public model::Servable {
+class BatchedModel final : public model::Servable, private Burst::Deferred {
  public:
   // Makes the instances, which may take long: call it on the CPU pool. Throws what the engine
   // throws, and Error kInvalidArgument for options that make no sense.
@@ -98,8 +100,12 @@ class BatchedModel final : public model::Servable {
     BatchedModel& model_;
   };
 
+  static Task<void> wait_for(Waiter* waiter);
+  model::InferResponse answer_from(model::InferRequest request) const;
   void prepare(Waiter& waiter) const;
   bool submit(Waiter& waiter) noexcept;
+  bool enqueue_locked(Waiter& waiter) noexcept;
+  void burst_ended() noexcept override;
   void stop_waiter(Waiter& waiter, Code reason) noexcept;
   void wake() noexcept;
   // Carries out what the core decides until it has nothing more to do.
@@ -126,6 +132,7 @@ class BatchedModel final : public model::Servable {
   ServiceRate rate_;
   std::atomic<std::size_t> queued_{0};
 
+  PostGate gate_;  // for what was put off to the end of a burst
   mutable std::mutex mutex_;
   // Guarded by mutex_:
   BatchQueue queue_;
@@ -133,6 +140,7 @@ class BatchedModel final : public model::Servable {
   model::Statistics statistics_;
   WakeTimer timer_;
   bool timer_armed_ = false;
+  bool deferred_ = false;  // an I/O thread decides when its burst ends
   bool closing_ = false;
 
   std::vector<std::unique_ptr<Slot>> slots_;  // last: their lanes end first

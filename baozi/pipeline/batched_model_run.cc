@@ -84,6 +84,7 @@ void BatchedModel::execute(Slot& slot) noexcept {
       count_batch_locked(slot, now);
       for (Waiter* waiter : slot.batch) waiter->state = Waiter::State::kDone;
       slot.done.swap(slot.batch);
+      queue_.began(slot.index, slot.began);
       queue_.finished(slot.index, now, !slot.failed);
       advance_locked(now);
       more = !slot.batch.empty();

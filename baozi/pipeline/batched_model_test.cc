@@ -7,8 +7,10 @@
 
 #include "baozi/base/error.h"
 #include "baozi/base/metrics.h"
+#include "baozi/coro/burst.h"
 #include "baozi/coro/nursery.h"
 #include "baozi/coro/sync_wait.h"
+#include "baozi/coro/this_task.h"
 #include "baozi/coro/thread_pool.h"
 #include "baozi/coro/with_deadline.h"
 
@@ -179,6 +181,27 @@ class BatchedModelTest : public testing::Test {
   ThreadPool pool_{2};
   std::unique_ptr<BatchedModel> model_;
 };
+
+Task<void> ask_all(BatchedModel* model, int count, std::vector<Outcome>* outcomes) {
+  const Context& context = co_await this_context();
+  Executor& executor = co_await this_executor();
+  outcomes->resize(static_cast<std::size_t>(count));
+  Nursery nursery(context, executor);
+  for (Outcome& outcome : *outcomes) nursery.spawn(ask(model, row(1), &outcome));
+  co_await nursery.join();
+}
+
+// Without a delay the first would run alone.
+TEST_F(BatchedModelTest, WhatABurstOfEventsBringsRunsTogether) {
+  make({.batch = {.policy = BatchPolicy::kFixedDelay, .max_delay = Duration::zero()}});
+  std::vector<Outcome> outcomes;
+  {
+    const Burst burst;  // sync_wait ends it when nothing else is left to do
+    sync_wait(ask_all(model_.get(), 5, &outcomes));
+  }
+  for (const Outcome& outcome : outcomes) EXPECT_EQ(outcome.code, Code::kOk) << outcome.message;
+  EXPECT_EQ(script_.seen(), std::vector<std::int64_t>{5});
+}
 
 TEST_F(BatchedModelTest, AnswersOneRequest) {
   make();

@@ -7,6 +7,11 @@ namespace baozi::pipeline {
 namespace {
 
 constexpr std::uint64_t kExploreEvery = 16;  // batches of a bucket
+// What it takes to wake a sleeping thread and to have its answer: an instance that is through with
+// everything in less needs no help.
+constexpr Duration kWakeCost = std::chrono::microseconds(50);
+// How long an instance that should have been through may be waited for.
+constexpr Duration kPatience = std::chrono::milliseconds(10);
 
 }  // namespace
 
@@ -85,9 +90,29 @@ class Decision {
       case BatchPolicy::kAdaptive:
         break;
     }
+    const Time soon = quick_instance_free_at(bucket);
+    if (soon > now_) return soon;
     const BatchQueue::Hold& hold = queue_.hold_;
     const bool held = hold.bucket == index && bucket.rows < hold.rows;
     return held ? std::max(hold.until, now_) : now_;
+  }
+
+  // When a running batch of this bucket will surely have ended, if its instance can soon take all
+  // that waits: `finished` comes long before. The past if there is none.
+  Time quick_instance_free_at(const Bucket& bucket) const {
+    if (bucket.running == 0 || !quick(bucket, bucket.rows)) return Time::min();
+    for (const BatchQueue::Instance& instance : queue_.instances_) {
+      if (!instance.busy || &queue_.buckets_[instance.bucket] != &bucket) continue;
+      if (!quick(bucket, instance.rows)) continue;
+      const Time surely = instance.started + kPatience;
+      if (surely > now_) return surely;
+    }
+    return Time::min();
+  }
+
+  bool quick(const Bucket& bucket, int rows) const {
+    if (bucket.latency->empty() || rows > queue_.options_.max_batch) return false;
+    return bucket.latency->estimate(rows, loaded()) <= kWakeCost;
   }
 
   Time oldest(const Bucket& bucket) const {
@@ -106,6 +131,8 @@ class Decision {
     const BatchOptions& options = queue_.options_;
     if (options.policy != BatchPolicy::kAdaptive) return options.max_batch;
     const int limit = std::min({bucket.rows, options.max_batch, queue_.fair_share(0)});
+    const int all = std::min(bucket.rows, options.max_batch);
+    if (quick(bucket, all)) return all;
     if (limit <= 1) return 1;
     const LatencyModel& latency = *bucket.latency;
     const int best = latency.best_rows(limit, loaded(), options.latency_max);

@@ -102,6 +102,9 @@ class BatchQueue {
   void remove(Handle handle) noexcept;
   // Does to the state what the actions say.
   void apply(const Actions& actions, Time now) noexcept;
+  // When the instance's batch began to run, if its thread had to be woken first: that time is not
+  // the model's. Before finished().
+  void began(int instance, Time at) noexcept;
   // The instance is idle again. A batch that failed teaches nothing about latency.
   void finished(int instance, Time now, bool ok) noexcept;
 

@@ -65,6 +65,8 @@ class TraceReplay {
     words >> kind >> subject;
     if (kind == "add") {
       add(now, std::stoull(subject), pairs(words));
+    } else if (kind == "begin") {
+      queue_->began(std::stoi(subject), now);
     } else if (kind == "finish" || kind == "fail") {
       queue_->finished(std::stoi(subject), now, kind == "finish");
     } else if (kind == "remove") {

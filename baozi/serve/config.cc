@@ -32,6 +32,8 @@ HttpConfig read_http(YamlReader reader) {
       milliseconds(reader.integer("head_timeout_ms", http.head_timeout.count(), 1, kDayMs));
   http.idle_timeout =
       milliseconds(reader.integer("idle_timeout_ms", http.idle_timeout.count(), 1, kDayMs));
+  http.stall_timeout =
+      milliseconds(reader.integer("stall_timeout_ms", http.stall_timeout.count(), 1, kDayMs));
   http.drain_timeout =
       milliseconds(reader.integer("drain_timeout_ms", http.drain_timeout.count(), 0, kDayMs));
   reader.finish();
@@ -136,17 +138,14 @@ bool has_versions(const fs::path& folder) {
 Config config_of_folder(const fs::path& folder) {
   Config config;
   config.file = folder / "baozi.yaml";  // for relative paths only
-  std::vector<fs::path> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_directory() && has_versions(entry.path())) names.push_back(entry.path());
-  }
+  config.models_folder = folder;
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder))
+    names.push_back(entry.path().filename().string());
   std::ranges::sort(names);
-  for (const fs::path& path : names) {
-    ModelConfig model;
-    model.name = path.filename().string();
-    model.path = path;
-    if (fs::exists(path / "labels.txt")) model.labels = path / "labels.txt";
-    config.models.push_back(std::move(model));
+  for (const std::string& name : names) {
+    if (std::optional<ModelConfig> model = find_model(folder, name))
+      config.models.push_back(std::move(*model));
   }
   if (config.models.empty()) {
     throw Error(Code::kNotFound, fmt::format("no model in {}: expected MODEL/VERSION/model.onnx, "
@@ -229,6 +228,18 @@ Config config_for(const fs::path& path, const std::string& name) {
   if (fs::exists(folder / "labels.txt")) model.labels = folder / "labels.txt";
   config.models.push_back(std::move(model));
   return config;
+}
+
+std::optional<ModelConfig> find_model(const fs::path& folder, const std::string& name) {
+  // A name from a client must not lead out of the folder.
+  if (name.empty() || name == "." || name == ".." || fs::path(name).filename() != name)
+    return std::nullopt;
+  ModelConfig model;
+  model.name = name;
+  model.path = folder / name;
+  if (!fs::is_directory(model.path) || !has_versions(model.path)) return std::nullopt;
+  if (fs::exists(model.path / "labels.txt")) model.labels = model.path / "labels.txt";
+  return model;
 }
 
 std::vector<ModelVersion> find_versions(const fs::path& path) {

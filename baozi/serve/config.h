@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct HttpConfig {
   int connections_max = 16'384;
   std::chrono::milliseconds head_timeout{10'000};
   std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds stall_timeout{30'000};  // without a byte of a body, or of an answer
   std::chrono::milliseconds drain_timeout{
       30'000};  // after SIGTERM; then what still runs is cancelled
 };
@@ -61,6 +63,7 @@ struct Config {
   std::string log_level = "info";
   int requests_max = 20'000;                   // in flight in the whole process
   std::vector<std::filesystem::path> plugins;  // shared libraries with pipelines
+  std::filesystem::path models_folder;         // "": none; models added to it later can be loaded
   std::vector<ModelConfig> models;
   std::vector<PipelineConfig> pipelines;
 
@@ -78,6 +81,9 @@ Config parse_config(const std::string& text, const std::filesystem::path& file);
 // folder/MODEL/VERSION/file), or one model file under `name` (its stem when empty). Errors:
 // kNotFound, kInvalidArgument.
 Config config_for(const std::filesystem::path& path, const std::string& name = "");
+
+// The model of that name in a folder of models; nothing when there is none.
+std::optional<ModelConfig> find_model(const std::filesystem::path& folder, const std::string& name);
 
 // The versions of a model path, ascending: {"1", folder/1/model.onnx}, …; a bare file is version
 // "1". Errors: kNotFound when the folder has no version folder with a model file in it.

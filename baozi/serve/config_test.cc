@@ -77,6 +77,11 @@ TEST(Config, TypoNamesFileLineColumnAndTheFix) {
             "shop.yaml:3:5: models[0]: unknown key 'instaces'; did you mean 'instances'?");
 }
 
+TEST(Config, AQuotedNumberIsAText) {
+  EXPECT_THAT(error_of("cpu_threads: \"3\"\nmodels: [{path: a.onnx}]\n"),
+              HasSubstr("'cpu_threads' must be a whole number"));
+}
+
 TEST(Config, UnlikeKeyListsTheKnownOnes) {
   EXPECT_THAT(error_of("models:\n  - path: a.onnx\nzzzzzz: 1\n"),
               HasSubstr("shop.yaml:3:1: unknown key 'zzzzzz'; known here: "));

@@ -110,6 +110,10 @@ void Loader::load(const std::string& name, StopToken stop) {
   if (model != config_.models.end()) return load_model(*model, stop);
   const auto pipeline = std::ranges::find(config_.pipelines, name, &PipelineConfig::name);
   if (pipeline != config_.pipelines.end()) return load_pipeline(*pipeline);
+  if (const std::optional<ModelConfig> added =
+          config_.models_folder.empty() ? std::nullopt : find_model(config_.models_folder, name)) {
+    return load_model(*added, stop);
+  }
   std::vector<std::string> names;
   for (const ModelConfig& each : config_.models) names.push_back(each.name);
   for (const PipelineConfig& each : config_.pipelines) names.push_back(each.name);

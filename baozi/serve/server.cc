@@ -43,6 +43,7 @@ net::HttpServerOptions http_options(const HttpConfig& config) {
   options.body_bytes_max = config.body_bytes_max;
   options.head_timeout = config.head_timeout;
   options.idle_timeout = config.idle_timeout;
+  options.stall_timeout = config.stall_timeout;
   options.body_offset_header = api::kBinaryHeader;
   return options;
 }

@@ -109,7 +109,8 @@ std::int64_t YamlReader::integer(const std::string& key, std::int64_t otherwise,
   const YAML::Node value = get(key);
   if (!value.IsDefined() || value.IsNull()) return otherwise;
   std::int64_t number = 0;
-  if (!YAML::convert<std::int64_t>::decode(value, number)) {
+  const bool quoted = value.Tag() == "!";
+  if (quoted || !YAML::convert<std::int64_t>::decode(value, number)) {
     fail(fmt::format("'{}' must be a whole number", key), key);
   }
   if (number < least || number > most) {

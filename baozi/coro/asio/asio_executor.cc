@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "baozi/coro/trace.h"
+#include "baozi/coro/burst.h"
 
 namespace baozi {
 namespace {
@@ -62,24 +63,31 @@ void AsioExecutor::wake() noexcept {
 
 void AsioExecutor::run() noexcept {
   tl_current = this;
+  Burst burst;
   for (;;) {
     pending_ = inbox_.take_all();
     while (pending_ != nullptr) {
       Work* work = pending_;
       pending_ = work->next;
       work->run(work);
+      if (burst.overdue()) burst.end();
     }
     // Fewer than the most means that epoll has just said that nothing else is ready.
-    if (run_handlers() == kHandlersMax || !inbox_.empty()) continue;
+    const bool more = run_handlers(burst) == kHandlersMax;
+    burst.end();
+    if (more || !inbox_.empty()) continue;
     if (stopping_.load(std::memory_order_seq_cst)) break;
     sleep();
   }
   tl_current = nullptr;
 }
 
-int AsioExecutor::run_handlers() {
+int AsioExecutor::run_handlers(Burst& burst) {
   int count = 0;
-  while (count < kHandlersMax && io_.poll_one() > 0) ++count;
+  while (count < kHandlersMax && io_.poll_one() > 0) {
+    ++count;
+    if (burst.overdue()) burst.end();
+  }
   return count;
 }
 
@@ -103,6 +111,7 @@ AsioThread::AsioThread(std::string name) : AsioExecutor(name) {
 }
 
 AsioThread::~AsioThread() {
+  Burst::end_current();
   stop();
   thread_.join();
 }

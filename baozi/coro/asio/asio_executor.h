@@ -26,6 +26,8 @@
 
 namespace baozi {
 
+class Burst;
+
 class AsioExecutor : public Executor {
  public:
   explicit AsioExecutor(std::string name = "io");
@@ -52,7 +54,7 @@ class AsioExecutor : public Executor {
   static constexpr unsigned kYieldsWithoutPoll = 16;
 
   void wake() noexcept;
-  int run_handlers();
+  int run_handlers(Burst& burst);
   void sleep();
 
   const std::string name_;
