@@ -2,11 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "apps/commands.h"
 #include "baozi/engine/engine.h"
+#include "baozi/engine/language.h"
 #include "baozi/serve/config.h"
 #include "baozi/serve/server.h"
 
@@ -29,29 +31,55 @@ void print_tensors(const char* title, const std::vector<engine::TensorSpec>& spe
     fmt::print("    {:<32} {:<6} {}\n", spec.name, dtype_name(spec.dtype), dims(spec));
 }
 
-void inspect_version(const serve::ModelConfig& model, const serve::ModelVersion& version) {
-  engine::Engine& engine =
-      model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
-  const auto loaded = engine.load(version.file, model.options, {});
-  fmt::print("{} version {}\n", model.name, version.version);
-  fmt::print("  file       {} ({:.1f} MB)\n", version.file.string(),
-             static_cast<double>(std::filesystem::file_size(version.file)) / 1e6);
-  fmt::print("  engine     {} {}\n", engine.name(), engine.version());
-  fmt::print("  memory     {:.1f} MB estimated, weights and one instance\n",
-             static_cast<double>(loaded->memory_bytes()) / 1e6);
-  fmt::print("  batching   {}\n", loaded->signature().batchable()
-                                      ? "yes, along dimension 0"
-                                      : "no: dimension 0 is not free everywhere");
-  print_tensors("inputs", loaded->signature().inputs);
-  print_tensors("outputs", loaded->signature().outputs);
-  if (loaded->metadata().empty()) return;
+void print_metadata(const std::map<std::string, std::string>& metadata) {
+  if (metadata.empty()) return;
   fmt::print("  metadata\n");
-  for (const auto& [key, value] : loaded->metadata()) {
+  for (const auto& [key, value] : metadata) {
     constexpr std::size_t kShown = 60;
     const std::string line = value.substr(0, value.find('\n'));
     fmt::print("    {:<32} {}{}\n", key, line.substr(0, kShown),
                line.size() > kShown || line.size() < value.size() ? " …" : "");
   }
+}
+
+double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
+void inspect_language(const engine::LanguageFacts& facts) {
+  fmt::print(
+      "  memory     {:.1f} MB estimated: {:.1f} weights, {:.1f} KV memory, {:.1f} to compute\n",
+      megabytes(facts.memory.total()), megabytes(facts.memory.weights), megabytes(facts.memory.kv),
+      megabytes(facts.memory.compute));
+  fmt::print("  model      {}, {} layers of {}, {} words, trained for {} tokens\n",
+             facts.description, facts.layers, facts.embedding, facts.vocabulary,
+             facts.context_trained);
+  fmt::print("  chat       {}\n", facts.chat_template.empty() ? "no template" : "has a template");
+  print_metadata(facts.metadata);
+}
+
+void inspect_version(const serve::ModelConfig& model, const serve::ModelVersion& version) {
+  engine::Engine& engine =
+      model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
+  const auto print_head = [&] {
+    fmt::print("{} version {}\n", model.name, version.version);
+    fmt::print("  file       {} ({:.1f} MB)\n", version.file.string(),
+               megabytes(std::filesystem::file_size(version.file)));
+    fmt::print("  engine     {} {}\n", engine.name(), engine.version());
+  };
+  if (engine.of_language()) {
+    const auto language = engine.load_language(version.file, {}, {});
+    print_head();
+    return inspect_language(language->facts());
+  }
+  const auto loaded = engine.load(version.file, model.options, {});
+  print_head();
+  fmt::print("  memory     {:.1f} MB estimated, weights and one instance\n",
+             megabytes(loaded->memory_bytes()));
+  fmt::print("  batching   {}\n", loaded->signature().batchable()
+                                      ? "yes, along dimension 0"
+                                      : "no: dimension 0 is not free everywhere");
+  print_tensors("inputs", loaded->signature().inputs);
+  print_tensors("outputs", loaded->signature().outputs);
+  print_metadata(loaded->metadata());
 }
 
 int inspect(const std::string& path, const std::string& name) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "apps/answer_words.h"
 #include "apps/commands.h"
 #include "apps/one_shot.h"
 #include "baozi/api/kserve_format.h"
@@ -27,6 +28,7 @@ struct RunOptions {
   std::string input;
   std::string name;
   bool timeline = false;
+  AnswerOptions answer;  // of a language model
 };
 
 std::string read_all(std::istream& stream) {
@@ -60,6 +62,10 @@ void print_timeline(const RequestTrace& trace) {
 int run(const RunOptions& options) {
   log().set_level(spdlog::level::warn);  // the answer is what the user waits for
   OneShot models(options.path);
+  if (const fs::path file = language_model(models.config(), options.name); !file.empty()) {
+    const std::string words = options.input == "-" ? read_all(std::cin) : options.input;
+    return answer_words(file, words, options.answer);
+  }
   const std::shared_ptr<model::Servable> servable = models.open(options.name);
   const std::string bytes = input_bytes(options.input, servable->signature());
   const bool json = is_json(options.input) || servable->signature().inputs.size() != 1;
@@ -91,16 +97,36 @@ void add_run(CLI::App& app, Command& chosen) {
   command
       ->add_option("input", options->input,
                    "A KServe request (.json), or the content of the only input: a file, words, or "
-                   "- for standard input")
+                   "- for standard input. For a language model: the words to answer")
       ->required();
   command->add_option("--name", options->name, "Which model or pipeline, when there are several");
   command->add_flag("--timeline", options->timeline,
                     "Print the request's stages to standard error");
+  AnswerOptions& answer = options->answer;
+  const std::string language = "Language models";
+  command->add_option("--max-tokens", answer.max_tokens, "The longest answer")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str()
+      ->group(language);
+  command->add_option("--temperature", answer.temperature, "0: always the most likely word")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str()
+      ->group(language);
+  command->add_option("--seed", answer.seed, "The same seed gives the same answer")
+      ->capture_default_str()
+      ->group(language);
+  command->add_option("--context", answer.context, "Tokens of prompt and answer; 0: up to 4096")
+      ->check(CLI::Range(0, 10'000'000))
+      ->capture_default_str()
+      ->group(language);
+  command->add_flag("--raw", answer.raw, "Go on with the words, without the model's chat template")
+      ->group(language);
   command->footer(
       "Examples:\n"
       "  baozi run baozi.yaml --name classify photo.jpg\n"
       "  baozi run baozi.yaml --name embed 'steam before the doors open'\n"
-      "  baozi run model.onnx request.json");
+      "  baozi run model.onnx request.json\n"
+      "  baozi run chat.gguf 'What is a baozi?'");
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

@@ -4,8 +4,8 @@ include(CMakePackageConfigHelpers)
 include(BaoziPlugins)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/baozi)
-set(modules base coro coro_asio net engine fake model pipeline_steps pipeline pipeline_builtin api
-  serve)
+set(modules base coro coro_asio net engine fake llm model pipeline_steps pipeline
+  pipeline_builtin api serve)
 
 # What a plug-in is compiled with. It links nothing of baozi: the program that opens it has it.
 add_library(baozi_plugin INTERFACE)
@@ -25,10 +25,11 @@ install(EXPORT baoziTargets NAMESPACE baozi:: DESTINATION ${package_dir} COMPONE
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/baozi DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   COMPONENT development FILES_MATCHING PATTERN "*.h"
-  PATTERN "engine/onnx" EXCLUDE PATTERN "test_plugin" EXCLUDE PATTERN "bench" EXCLUDE
+  PATTERN "engine/onnx" EXCLUDE PATTERN "engine/llama" EXCLUDE PATTERN "test_plugin" EXCLUDE
+  PATTERN "bench" EXCLUDE
   PATTERN "coro/uv" EXCLUDE PATTERN "test_*.h" EXCLUDE PATTERN "*_fixtures.h" EXCLUDE
   PATTERN "*_simulation.h" EXCLUDE PATTERN "opencv_image.h" EXCLUDE
-  PATTERN "counting_new.h" EXCLUDE)
+  PATTERN "counting_new.h" EXCLUDE PATTERN "scratch_folder.h" EXCLUDE)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/baoziConfig.cmake.in
   ${PROJECT_BINARY_DIR}/baoziConfig.cmake INSTALL_DESTINATION ${package_dir})

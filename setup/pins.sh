@@ -19,16 +19,30 @@ declare -A ort_headers_deb=(
   [arm64]=bcdadd1c4d95abb0dca27bdcad3d35b93883ac6bf1d9ffe27e882d8c2c59376b
 )
 
-# forky moves on; when it no longer has that version, the same project's headers are taken from
-# this npm package. npm itself then comes with a Python wheel, because Debian's pulls several
-# hundred packages.
+# npm, for the packages below.
 node_wheel_version=24.19.0
 declare -A node_wheel_sha256=(
   [x86_64]=4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8
   [aarch64]=4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227
 )
+# forky moves on; when it no longer has that version, the same project's headers are taken from
+# this npm package.
 ort_headers_npm=com.github.asus4.onnxruntime@0.4.9
 ort_headers_npm_sha256=e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d
+
+# llama.cpp's libraries, with kernels for every x86-64 or ARM processor to choose from at run time,
+# and its sources, of which the headers are used.
+llama_version=0.5.0
+declare -A llama_library_npm=(
+  [x86_64]=@node-llama-cpp/linux-x64@3.22.1
+  [aarch64]=@node-llama-cpp/linux-arm64@3.22.1
+)
+declare -A llama_library_sha256=(
+  [x86_64]=0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0
+  [aarch64]=39c76b998e35ed2f236c01472fc79eda0fc558b1c8b535023c2d7ded8c327cc4
+)
+llama_source_npm=node-llama-cpp@3.22.1
+llama_source_sha256=a0d9dd80eacd2ab1cfe71aee57ac8a806487fd70b3d2a38fbec637752d9e5c5f
 
 # Taskflow (headers only, a peer in the benchmarks) is in trixie but not in bookworm.
 declare -A taskflow_deb=(

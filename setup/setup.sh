@@ -3,13 +3,14 @@
 #
 #   setup/setup.sh [PART…]     build (when none is named), models, test, bench, fuzz, format
 #
-# A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime for
-# `build`; Python environments for `models` (which prepares them), `test` (its clients) and `bench`
-# (the peers), and Taskflow for `bench`. Says what it is about to install, and nothing at all when
-# nothing is missing. Works offline then.
+# A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime and
+# llama.cpp for `build`; Python environments for `models` (which prepares them), `test` (its
+# clients) and `bench` (the peers), and Taskflow for `bench`. Says what it is about to install, and
+# nothing at all when nothing is missing. Works offline then.
 #
 #   BAOZI_CACHE       where downloads are kept (default: .cache in the checkout)
 #   BAOZI_ORT_ROOT    an ONNX Runtime of your own (with include/ and lib/); then none is fetched
+#   BAOZI_LLAMA_ROOT  a llama.cpp of your own, likewise
 #   BAOZI_NO_INSTALL  set: install no system packages, only say which are missing
 set -euo pipefail
 
@@ -20,7 +21,7 @@ cache=${BAOZI_CACHE:-$root/.cache}
 
 # shellcheck source=setup/pins.sh
 source "$here/pins.sh"
-for file in say packages python debian_extra onnxruntime; do
+for file in say packages python debian_extra npm onnxruntime llama; do
   # shellcheck source=/dev/null
   source "$here/lib/$file.sh"
 done
@@ -38,7 +39,10 @@ flock -n 9 || { say "another setup is running; waiting for it" && flock 9; }
 install_packages "${parts[@]}"
 for part in "${parts[@]}"; do
   case $part in
-    build) setup_onnxruntime ;;
+    build)
+      setup_onnxruntime
+      setup_llama
+      ;;
     models) python_environment venv "$root/tools/models/requirements.txt" ;;
     test) python_environment test-venv "$root/tests/requirements.txt" ;;
     bench)

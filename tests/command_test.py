@@ -92,6 +92,35 @@ class RunTest(CommandTest):
         done = harness.run("run", harness.model("add_sub") + "/1/model.onnx", self.request())
         self.assertEqual(json.loads(done.stdout)["model_name"], "model")
 
+    def test_a_language_model(self):
+        model = harness.model("smollm2")
+        exact = ("--temperature", "0", "--max-tokens", "24")
+        first = harness.run("run", model, "What is the capital of France?", *exact)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertIn("Paris", first.stdout)
+        self.assertNotIn("<|im_end|>", first.stdout)
+        again = harness.run("run", model + "/1/model.gguf", "-", *exact,
+                            stdin="What is the capital of France?")
+        self.assertEqual(again.stdout, first.stdout)
+        raw = harness.run("run", model, "The capital of France is", "--raw", *exact)
+        self.assertIn("Paris", raw.stdout)
+        seeds = [harness.run("run", model, "Tell me a story.", "--max-tokens", "12", "--seed",
+                             seed).stdout for seed in ("1", "1", "2")]
+        self.assertEqual(seeds[0], seeds[1])
+        self.assertNotEqual(seeds[0], seeds[2])
+
+    def test_language_models_that_are_not(self):
+        cut = self.folder / "cut.gguf"
+        with open(harness.model("smollm2") + "/1/model.gguf", "rb") as whole:
+            cut.write_bytes(whole.read(3 << 20))
+        self.fails(1, ("cut.gguf", "cut off"), "run", cut, "Hello")
+        (self.folder / "text.gguf").write_text("no model")
+        self.fails(1, ("text.gguf", "GGUF"), "run", self.folder / "text.gguf", "Hello")
+        self.fails(1, ("shorten",), "run", harness.model("smollm2"), "word " * 300, "--context",
+                   "256")
+        self.fails(2, ("--temperature",), "run", harness.model("smollm2"), "Hi", "--temperature",
+                   "-1")
+
     def test_a_picture_and_words(self):
         config = pipelines(self.folder)
         picture = harness.run("run", config, "--name", "classify", harness.DATA / "coffee.png",
@@ -139,6 +168,9 @@ class InspectTest(CommandTest):
         fixed = harness.run("inspect", harness.model("fixed_batch") + "/1/model.onnx").stdout
         self.assertIn("[2, 3]", fixed)
         self.assertRegex(fixed, r"batching +no")
+        language = harness.run("inspect", harness.model("smollm2")).stdout
+        for part in ("llama 0.5", "KV memory", "49152 words", "8192 tokens", "has a template"):
+            self.assertIn(part, language)
 
     def test_refused_models(self):
         for path in sorted(harness.HOSTILE.iterdir()):

@@ -23,6 +23,9 @@
 
 namespace baozi::engine {
 
+class LanguageModel;
+struct LanguageOptions;
+
 // An execution provider by the name its engine knows ("cuda", "tensorrt", "openvino", "cpu"), tried
 // in order.
 struct Provider {
@@ -89,6 +92,12 @@ class Engine {
   // (above memory_bytes_max).
   virtual std::shared_ptr<Model> load(const std::filesystem::path& file,
                                       const ModelOptions& options, StopToken stop) = 0;
+  // Whether its models are language models, for load_language, or others, for load.
+  virtual bool of_language() const noexcept { return false; }
+  // A language model (language.h). Errors: as load; kUnimplemented for an engine without them.
+  virtual std::shared_ptr<LanguageModel> load_language(const std::filesystem::path& file,
+                                                       const LanguageOptions& options,
+                                                       StopToken stop);
 };
 
 // The engine called `name`, its shared object opened on first use. Thread-safe; the reference stays

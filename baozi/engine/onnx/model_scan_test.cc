@@ -6,7 +6,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/engine/onnx/onnx_writer.h"
-#include "baozi/engine/onnx/scratch_folder.h"
+#include "baozi/engine/scratch_folder.h"
 
 namespace baozi::engine {
 namespace {

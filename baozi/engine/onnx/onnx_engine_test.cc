@@ -16,8 +16,8 @@
 #include "baozi/engine/counting_new.h"
 #include "baozi/engine/engine.h"
 #include "baozi/engine/onnx/onnx_writer.h"
-#include "baozi/engine/onnx/scratch_folder.h"
-#include "baozi/engine/onnx/test_models.h"
+#include "baozi/engine/scratch_folder.h"
+#include "baozi/engine/test_models.h"
 
 // A model that asks for terabytes must get "no memory" from the sanitizers' allocators too, instead
 // of an abort.

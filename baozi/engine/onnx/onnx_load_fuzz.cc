@@ -7,7 +7,7 @@
 #include "baozi/base/error.h"
 #include "baozi/engine/onnx/model_scan.h"
 #include "baozi/engine/onnx/onnx_engine.h"
-#include "baozi/engine/onnx/scratch_folder.h"
+#include "baozi/engine/scratch_folder.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace baozi;

@@ -7,7 +7,7 @@
 
 #include "baozi/engine/buffer_pool.h"
 #include "baozi/engine/engine.h"
-#include "baozi/engine/onnx/test_models.h"
+#include "baozi/engine/test_models.h"
 
 namespace baozi::engine {
 namespace {

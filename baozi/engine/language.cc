@@ -1,0 +1,16 @@
+#include "baozi/engine/language.h"
+
+#include <fmt/format.h>
+
+#include "baozi/base/error.h"
+#include "baozi/engine/engine.h"
+
+namespace baozi::engine {
+
+std::shared_ptr<LanguageModel> Engine::load_language(const std::filesystem::path& file,
+                                                     const LanguageOptions&, StopToken) {
+  throw Error(Code::kUnimplemented,
+              fmt::format("{}: the engine '{}' runs no language models", file.string(), name()));
+}
+
+}  // namespace baozi::engine

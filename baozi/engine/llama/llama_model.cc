@@ -1,0 +1,168 @@
+#include "baozi/engine/llama/llama_model.h"
+
+#include <fmt/format.h>
+#include <llama.h>
+
+#include <thread>
+#include <utility>
+
+#include "baozi/base/error.h"
+#include "baozi/engine/llama/llama_context.h"
+#include "baozi/engine/llama/llama_library.h"
+#include "baozi/engine/llama/llama_sampler.h"
+
+namespace baozi::engine {
+namespace {
+
+struct Loading {
+  const std::function<void(float)>& progress;
+  const StopToken& stop;
+};
+
+bool on_progress(float share, void* data) {
+  const auto& loading = *static_cast<const Loading*>(data);
+  if (loading.progress) loading.progress(share);
+  return !loading.stop.stop_requested();
+}
+
+std::string description_of(const llama_model* model) {
+  char text[128];
+  llama_model_desc(model, text, sizeof text);
+  return text;
+}
+
+std::map<std::string, std::string> metadata_of(const llama_model* model) {
+  std::map<std::string, std::string> found;
+  std::string value(1 << 16, '\0');
+  for (int i = 0; i < llama_model_meta_count(model); ++i) {
+    char key[256];
+    if (llama_model_meta_key_by_index(model, i, key, sizeof key) < 0) continue;
+    if (llama_model_meta_val_str_by_index(model, i, value.data(), value.size()) < 0) continue;
+    found[key] = value.c_str();
+  }
+  return found;
+}
+
+class LlamaModel final : public LanguageModel {
+ public:
+  LlamaModel(LlamaModelHandle model, LanguageFacts facts, LanguageOptions options)
+      : model_(std::move(model)),
+        vocabulary_(llama_model_get_vocab(model_.get())),
+        facts_(std::move(facts)),
+        options_(std::move(options)) {
+    facts_.description = description_of(model_.get());
+    facts_.parameters = static_cast<std::int64_t>(llama_model_n_params(model_.get()));
+    facts_.vocabulary = llama_vocab_n_tokens(vocabulary_);
+    facts_.metadata = metadata_of(model_.get());
+  }
+
+  const LanguageFacts& facts() const noexcept override { return facts_; }
+
+  std::vector<Token> tokenize(std::string_view text, bool begin, bool special) const override {
+    if (text.size() > INT32_MAX) throw Error(Code::kInvalidArgument, "the text is too long");
+    std::vector<Token> tokens(text.size() / 2 + 8);
+    const auto write = [&] {
+      return llama_tokenize(vocabulary_, text.data(), static_cast<std::int32_t>(text.size()),
+                            tokens.data(), static_cast<std::int32_t>(tokens.size()), begin,
+                            special);
+    };
+    std::int32_t count = write();
+    if (count == INT32_MIN) throw Error(Code::kInvalidArgument, "the text is too long");
+    if (count < 0) {
+      tokens.resize(static_cast<std::size_t>(-count));
+      count = write();
+    }
+    tokens.resize(static_cast<std::size_t>(count));
+    return tokens;
+  }
+
+  std::string piece(Token token, bool special) const override {
+    if (token < 0 || token >= facts_.vocabulary)
+      throw Error(Code::kInvalidArgument, fmt::format("there is no token {}", token));
+    std::string text(32, '\0');
+    const auto write = [&] {
+      return llama_token_to_piece(vocabulary_, token, text.data(),
+                                  static_cast<std::int32_t>(text.size()), 0, special);
+    };
+    std::int32_t size = write();
+    if (size < 0) {
+      text.resize(static_cast<std::size_t>(-size));
+      size = write();
+    }
+    text.resize(static_cast<std::size_t>(size));
+    return text;
+  }
+
+  // By llama.cpp's own knowledge of the common templates, not by running the file's Jinja.
+  std::string chat_text(std::span<const ChatMessage> messages, bool answer) const override {
+    const char* form = llama_model_chat_template(model_.get(), nullptr);
+    if (form == nullptr)
+      throw Error(Code::kFailedPrecondition, "the model's file has no chat template");
+    std::vector<llama_chat_message> turns;
+    std::size_t size = 256;
+    for (const ChatMessage& message : messages) {
+      turns.push_back({message.role.c_str(), message.content.c_str()});
+      size += 2 * message.content.size() + 64;
+    }
+    std::string text(size, '\0');
+    const auto write = [&] {
+      return llama_chat_apply_template(form, turns.data(), turns.size(), answer, text.data(),
+                                       static_cast<std::int32_t>(text.size()));
+    };
+    std::int32_t written = write();
+    if (written < 0)
+      throw Error(Code::kFailedPrecondition, "llama.cpp does not know the model's chat template");
+    if (static_cast<std::size_t>(written) > text.size()) {
+      text.resize(static_cast<std::size_t>(written));
+      written = write();
+    }
+    text.resize(static_cast<std::size_t>(written));
+    return text;
+  }
+
+  bool ends(Token token) const noexcept override { return llama_vocab_is_eog(vocabulary_, token); }
+
+  std::unique_ptr<LanguageContext> create_context() override {
+    return create_llama_context(model_, options_);
+  }
+
+  std::unique_ptr<Sampler> create_sampler(const Sampling& sampling) const override {
+    return create_llama_sampler(model_, sampling);
+  }
+
+ private:
+  const LlamaModelHandle model_;
+  const llama_vocab* const vocabulary_;
+  LanguageFacts facts_;
+  const LanguageOptions options_;
+};
+
+}  // namespace
+
+void FreeLlamaModel::operator()(llama_model* model) const noexcept { llama_model_free(model); }
+
+std::shared_ptr<LanguageModel> load_llama_model(const std::filesystem::path& file,
+                                                LanguageFacts facts, LanguageOptions options,
+                                                const StopToken& stop) {
+  if (options.threads == 0)
+    options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  Loading loading{options.progress, stop};
+  llama_model_params parameters = llama_model_default_params();
+  parameters.progress_callback = &on_progress;
+  parameters.progress_callback_user_data = &loading;
+  parameters.load_mode = options.map
+                             ? (options.lock ? LLAMA_LOAD_MODE_MMAP_MLOCK : LLAMA_LOAD_MODE_MMAP)
+                             : (options.lock ? LLAMA_LOAD_MODE_MLOCK : LLAMA_LOAD_MODE_NONE);
+  const LlamaErrors errors;
+  LlamaModelHandle model(llama_model_load_from_file(file.c_str(), parameters), FreeLlamaModel());
+  if (model == nullptr) {
+    throw_if_stopped(stop);
+    throw Error(Code::kInvalidArgument,
+                fmt::format("{}: llama.cpp {} cannot load it: {}", file.string(), llama_version(),
+                            errors.first().empty() ? "it gave no reason" : errors.first()));
+  }
+  options.progress = nullptr;
+  return std::make_shared<LlamaModel>(std::move(model), std::move(facts), std::move(options));
+}
+
+}  // namespace baozi::engine
