@@ -46,8 +46,9 @@ class TourTest(unittest.TestCase):
         (root / ".cache/models").mkdir(parents=True)
         (root / ".cache/data").symlink_to(harness.DATA)
         config = (harness.ROOT / "tools/demo/demo.yaml").read_text()
-        for model in yaml.safe_load(config)["models"]:
-            (root / ".cache/models" / model["path"]).symlink_to(harness.MODELS / model["path"])
+        names = [model["path"] for model in yaml.safe_load(config)["models"]]
+        for name in (*names, "smollm2"):
+            (root / ".cache/models" / name).symlink_to(harness.MODELS / name)
         demo = root / ".cache/models/demo.yaml"
         demo.write_text(config)
         cls.root = root
