@@ -17,6 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kContextDefault = 4096;
+constexpr std::int64_t kNumberMax =
+    1 << 20;  // no model comes near; keeps the estimate's products small
 
 struct FreeGguf {
   void operator()(gguf_context* context) const { gguf_free(context); }
@@ -113,6 +115,8 @@ LanguageFacts read_gguf_facts(const fs::path& file, LanguageOptions& options) {
   const std::int64_t trained = of_model("context_length").value_or(0);
   if (layers <= 0 || embedding <= 0 || trained <= 0)
     refuse(file, fmt::format("it is no language model (architecture '{}')", facts.architecture));
+  if (layers > kNumberMax || embedding > kNumberMax || heads > kNumberMax || trained > INT32_MAX)
+    refuse(file, "its numbers of layers, embedding or heads make no sense");
   facts.layers = static_cast<int>(layers);
   facts.embedding = static_cast<int>(embedding);
   facts.context_trained = static_cast<int>(trained);
@@ -122,10 +126,13 @@ LanguageFacts read_gguf_facts(const fs::path& file, LanguageOptions& options) {
   facts.memory.weights = weights(gguf.get(), file);
 
   if (options.context == 0) options.context = std::min(facts.context_trained, kContextDefault);
-  const std::int64_t kv_heads = of_model("attention.head_count_kv").value_or(heads);
+  const auto bounded = [](std::int64_t value) {
+    return std::clamp<std::int64_t>(value, 0, kNumberMax);
+  };
+  const std::int64_t kv_heads = bounded(of_model("attention.head_count_kv").value_or(heads));
   const std::int64_t head = heads > 0 ? embedding / heads : 0;
-  const std::int64_t key_length = of_model("attention.key_length").value_or(head);
-  const std::int64_t value_length = of_model("attention.value_length").value_or(head);
+  const std::int64_t key_length = bounded(of_model("attention.key_length").value_or(head));
+  const std::int64_t value_length = bounded(of_model("attention.value_length").value_or(head));
   const ggml_type type = options.kv == KvType::kQ8   ? GGML_TYPE_Q8_0
                          : options.kv == KvType::kQ4 ? GGML_TYPE_Q4_0
                                                      : GGML_TYPE_F16;
