@@ -16,6 +16,7 @@ using Command = std::function<int()>;
 // `chosen` is set to the command to run when the user names it.
 void add_serve(CLI::App& app, Command& chosen);
 void add_run(CLI::App& app, Command& chosen);
+void add_chat(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);
 
 }  // namespace baozi::apps

@@ -36,10 +36,12 @@ int main(int argc, char** argv) {
       "  baozi serve models/                    every models/NAME/VERSION/model.onnx\n"
       "  baozi serve baozi.yaml --http-port 9000\n"
       "  baozi run baozi.yaml --name classify photo.jpg\n"
+      "  baozi chat model.gguf\n"
       "  baozi inspect model.onnx");
   baozi::apps::Command command;
   baozi::apps::add_serve(app, command);
   baozi::apps::add_run(app, command);
+  baozi::apps::add_chat(app, command);
   baozi::apps::add_inspect(app, command);
   try {
     app.parse(argc, argv);

@@ -28,7 +28,8 @@ struct RunOptions {
   std::string input;
   std::string name;
   bool timeline = false;
-  AnswerOptions answer;  // of a language model
+  AnswerOptions answer;  // of a language model, as raw
+  bool raw = false;
 };
 
 std::string read_all(std::istream& stream) {
@@ -64,7 +65,7 @@ int run(const RunOptions& options) {
   OneShot models(options.path);
   if (const fs::path file = language_model(models.config(), options.name); !file.empty()) {
     const std::string words = options.input == "-" ? read_all(std::cin) : options.input;
-    return answer_words(file, words, options.answer);
+    return answer_words(file, words, options.answer, options.raw);
   }
   const std::shared_ptr<model::Servable> servable = models.open(options.name);
   const std::string bytes = input_bytes(options.input, servable->signature());
@@ -102,25 +103,10 @@ void add_run(CLI::App& app, Command& chosen) {
   command->add_option("--name", options->name, "Which model or pipeline, when there are several");
   command->add_flag("--timeline", options->timeline,
                     "Print the request's stages to standard error");
-  AnswerOptions& answer = options->answer;
-  const std::string language = "Language models";
-  command->add_option("--max-tokens", answer.max_tokens, "The longest answer")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str()
-      ->group(language);
-  command->add_option("--temperature", answer.temperature, "0: always the most likely word")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str()
-      ->group(language);
-  command->add_option("--seed", answer.seed, "The same seed gives the same answer")
-      ->capture_default_str()
-      ->group(language);
-  command->add_option("--context", answer.context, "Tokens of prompt and answer; 0: up to 4096")
-      ->check(CLI::Range(0, 10'000'000))
-      ->capture_default_str()
-      ->group(language);
-  command->add_flag("--raw", answer.raw, "Go on with the words, without the model's chat template")
-      ->group(language);
+  add_answer_options(*command, options->answer);
+  command
+      ->add_flag("--raw", options->raw, "Go on with the words, without the model's chat template")
+      ->group("Language models");
   command->footer(
       "Examples:\n"
       "  baozi run baozi.yaml --name classify photo.jpg\n"

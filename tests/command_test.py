@@ -1,7 +1,14 @@
 """The command line: help, `run`, `inspect`, exit statuses, messages that say what to do."""
 
+import fcntl
 import json
+import os
+import pty
+import select
+import subprocess
 import tempfile
+import termios
+import time
 import unittest
 from pathlib import Path
 
@@ -108,6 +115,53 @@ class RunTest(CommandTest):
                              seed).stdout for seed in ("1", "1", "2")]
         self.assertEqual(seeds[0], seeds[1])
         self.assertNotEqual(seeds[0], seeds[2])
+
+    def test_a_conversation_of_lines(self):
+        exact = ("--temperature", "0", "--max-tokens", "24")
+        done = harness.run("chat", harness.model("smollm2"), *exact,
+                           stdin="What is the capital of France?\n/clear\nWhat is the capital of "
+                                 "Japan?\n/help\n/exit\nnot asked\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"(?s)Paris.*Tokyo.*Ctrl-C")
+        long = harness.run("chat", harness.model("smollm2"), "--context", "128", *exact,
+                           stdin="word " * 300 + "\nWhat is the capital of France?\n")
+        self.assertEqual(long.returncode, 0)
+        self.assertIn("/clear", long.stderr)
+        self.assertIn("Paris", long.stdout)
+        self.fails(1, ("no language model",), "chat", harness.model("noop"))
+
+    def test_a_conversation_in_a_terminal(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        process = subprocess.Popen(
+            [harness.BAOZI, "chat", harness.model("smollm2"), "--max-tokens", "4000"],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.addCleanup(process.kill)
+        shown = b""
+
+        def read_until(part, what):
+            nonlocal shown
+            deadline = time.monotonic() + 40 * harness.SLOWNESS
+            while part not in shown:
+                self.assertLess(time.monotonic(), deadline, f"{what}: {shown}")
+                if select.select([master], [], [], 0.2)[0]:
+                    shown += os.read(master, 4096)
+            shown = shown[shown.index(part) + len(part):]
+
+        read_until(b"> ", "the first prompt")
+        os.write(master, b"Write a very long story about a baker, with all details.\n")
+        read_until(b"details.", "the echo")
+        read_until(b" ", "the beginning of an answer")
+        os.write(master, b"\x03")
+        read_until("…".encode(), "the end of the stopped answer")
+        read_until(b"> ", "the next prompt")
+        self.assertIsNone(process.poll())
+        os.write(master, b"/help\n")
+        read_until(b"Ctrl-C", "the help")
+        os.write(master, b"\x04")
+        self.assertEqual(process.wait(10 * harness.SLOWNESS), 0)
 
     def test_language_models_that_are_not(self):
         cut = self.folder / "cut.gguf"

@@ -129,7 +129,8 @@ class LanguageContext {
   // Puts it back. Errors: kInvalidArgument (not such bytes), kResourceExhausted.
   virtual void restore(int sequence, std::span<const std::byte> bytes) = 0;
 
-  virtual int capacity() const noexcept = 0;  // tokens of KV memory
+  virtual int capacity() const noexcept = 0;   // tokens of KV memory
+  virtual int steps_max() const noexcept = 0;  // of one decode
 };
 
 class LanguageModel {

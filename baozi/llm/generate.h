@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "baozi/coro/stop.h"
 #include "baozi/engine/language.h"
@@ -18,6 +19,7 @@ namespace baozi::llm {
 
 struct GenerateOptions {
   int max_tokens = 512;  // of the answer
+  int known_tokens = 0;  // the first of the prompt, which are in the context already
   engine::Sampling sampling = {};
 };
 
@@ -28,13 +30,13 @@ enum class Finish : std::uint8_t {
 
 struct Generation {
   std::string text;
-  int prompt_tokens = 0;
-  int tokens = 0;  // of the answer
+  std::vector<engine::Token> tokens;  // of the answer, without the one that ends it
   Finish finish = Finish::kEnd;
 };
 
-// `on_text` gets the text as it comes, in whole characters. The context holds the prompt and the
-// answer afterwards, in sequence 0, and nothing before. Errors: kInvalidArgument (an empty prompt,
+// `on_text` gets the text as it comes, in whole characters. Afterwards, sequence 0 of the context
+// holds the prompt and the answer (but for its last token, when it ended for its length), or after
+// an error the prompt or a part of it. Errors: kInvalidArgument (an empty prompt,
 // one that leaves no room for an answer, sampling that makes no sense), kCancelled,
 // kDeadlineExceeded.
 Generation generate(const engine::LanguageModel& model, engine::LanguageContext& context,

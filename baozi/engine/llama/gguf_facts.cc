@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kContextDefault = 4096;
+constexpr int kContextStep = 256;  // libllama rounds up to it
 constexpr std::int64_t kNumberMax =
     1 << 20;  // no model comes near; keeps the estimate's products small
 
@@ -126,6 +127,7 @@ LanguageFacts read_gguf_facts(const fs::path& file, LanguageOptions& options) {
   facts.memory.weights = weights(gguf.get(), file);
 
   if (options.context == 0) options.context = std::min(facts.context_trained, kContextDefault);
+  options.context = static_cast<int>(GGML_PAD(options.context, kContextStep));
   const auto bounded = [](std::int64_t value) {
     return std::clamp<std::int64_t>(value, 0, kNumberMax);
   };

@@ -67,6 +67,7 @@ class LlamaContext final : public LanguageContext {
                       errors.first().empty() ? "llama.cpp gave no reason" : errors.first()));
     }
     memory_ = llama_get_memory(context_.get());
+    batch_max_ = std::min(batch_max_, static_cast<std::size_t>(llama_n_batch(context_.get())));
     for (std::size_t i = 0; i < batch_max_; ++i) sequence_lists_[i] = &sequence_ids_[i];
   }
 
@@ -144,6 +145,7 @@ class LlamaContext final : public LanguageContext {
   }
 
   int capacity() const noexcept override { return static_cast<int>(llama_n_ctx(context_.get())); }
+  int steps_max() const noexcept override { return static_cast<int>(batch_max_); }
 
  private:
   static bool asked_to_stop(void* self) noexcept {
@@ -167,7 +169,7 @@ class LlamaContext final : public LanguageContext {
   }
 
   const LlamaModelHandle model_;
-  const std::size_t batch_max_;
+  std::size_t batch_max_;  // constant after construction
   const int sequences_;
   const std::size_t vocabulary_;
   std::unique_ptr<llama_context, FreeContext> context_;

@@ -222,8 +222,24 @@ TEST(LlamaContext, StepsThatMakeNoSense) {
   EXPECT_EQ(code({.position = -1}), Code::kInvalidArgument);
   EXPECT_EQ(code({.sequence = 4}), Code::kInvalidArgument);
   EXPECT_EQ(error_of([&] { context->decode({}, {}); }).code(), Code::kInvalidArgument);
+  EXPECT_EQ(context->steps_max(), 256);
   const std::vector<Step> many(257);
   EXPECT_EQ(error_of([&] { context->decode(many, {}); }).code(), Code::kInvalidArgument);
+}
+
+// libllama takes no batch that is larger than the context, and rounds that up.
+TEST(LlamaContext, ASmallContextTakesSmallBatches) {
+  LanguageOptions options = small();
+  options.context = 100;
+  options.batch = 512;
+  const auto loaded = engine().load_language(smollm2(), options, {});
+  const auto context = loaded->create_context();
+  EXPECT_EQ(context->capacity(), 256);
+  std::vector<Step> steps;
+  for (int i = 0; i < context->steps_max(); ++i) steps.push_back({5, i, 0, true});
+  context->decode(steps, {});
+  steps.push_back({5, context->steps_max(), 0, true});
+  EXPECT_EQ(error_of([&] { context->decode(steps, {}); }).code(), Code::kInvalidArgument);
 }
 
 TEST(LlamaContext, AStopEndsADecodeAndLeavesNothing) {

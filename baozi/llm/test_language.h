@@ -1,0 +1,109 @@
+// A language model for tests: a token is a byte, and the answer is written in the test.
+//
+// Thread safety: none.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "baozi/base/error.h"
+#include "baozi/engine/language.h"
+
+namespace baozi::llm {
+
+inline constexpr engine::Token kEndToken = 256;
+
+struct LanguageScript {
+  std::string answer = "ok";  // what follows any prompt that ends with a question mark
+  int capacity = 1000;
+  int steps_max = 512;
+  std::vector<std::size_t> decodes;   // sizes, in order
+  std::map<int, std::string> memory;  // by sequence: what is in the KV memory
+};
+
+class ScriptedContext final : public engine::LanguageContext {
+ public:
+  explicit ScriptedContext(LanguageScript& script) : script_(script) {}
+
+  void decode(std::span<const engine::Step> steps, const StopToken& stop) override {
+    throw_if_stopped(stop);
+    script_.decodes.push_back(steps.size());
+    for (const engine::Step& step : steps) {
+      std::string& text = script_.memory[step.sequence];
+      if (step.position != static_cast<int>(text.size()))
+        throw Error(Code::kInvalidArgument, "a position is missing or taken");
+      if (step.position >= script_.capacity) throw Error(Code::kResourceExhausted, "full");
+      text += static_cast<char>(step.token);
+    }
+    next_ = next(script_.memory[steps.back().sequence]);
+  }
+  std::span<const float> logits(std::size_t) const override { return {&next_, 1}; }
+  void forget(int sequence, int begin, int end) override {
+    std::string& text = script_.memory[sequence];
+    const auto from = std::min(text.size(), static_cast<std::size_t>(begin));
+    text.erase(from, end < 0 ? std::string::npos : static_cast<std::size_t>(end) - from);
+  }
+  void share(int, int, int, int) override {}
+  std::vector<std::byte> save(int) const override { return {}; }
+  void restore(int, std::span<const std::byte>) override {}
+  int capacity() const noexcept override { return script_.capacity; }
+  int steps_max() const noexcept override { return script_.steps_max; }
+
+ private:
+  // The byte of the answer that follows what stands behind the last question mark.
+  float next(const std::string& text) const {
+    const std::size_t at = text.size() - (text.rfind('?') + 1);
+    return at < script_.answer.size()
+               ? static_cast<float>(static_cast<unsigned char>(script_.answer[at]))
+               : static_cast<float>(kEndToken);
+  }
+
+  LanguageScript& script_;
+  float next_ = 0;
+};
+
+class ScriptedModel final : public engine::LanguageModel {
+ public:
+  explicit ScriptedModel(LanguageScript& script) : script_(script) {}
+
+  const engine::LanguageFacts& facts() const noexcept override { return facts_; }
+  std::vector<engine::Token> tokenize(std::string_view text, bool, bool) const override {
+    std::vector<engine::Token> tokens;
+    for (const char byte : text) tokens.push_back(static_cast<unsigned char>(byte));
+    return tokens;
+  }
+  std::string piece(engine::Token token, bool) const override {
+    return std::string(1, static_cast<char>(token));
+  }
+  std::string chat_text(std::span<const engine::ChatMessage> messages, bool) const override {
+    std::string text;
+    for (const engine::ChatMessage& message : messages) text += message.content + "\n";
+    if (!messages.empty() && messages.back().role == "user") text.back() = '?';
+    return text;
+  }
+  bool ends(engine::Token token) const noexcept override { return token == kEndToken; }
+  std::unique_ptr<engine::LanguageContext> create_context() override {
+    return std::make_unique<ScriptedContext>(script_);
+  }
+  std::unique_ptr<engine::Sampler> create_sampler(const engine::Sampling&) const override {
+    class First final : public engine::Sampler {
+      engine::Token sample(std::span<const float> logits) override {
+        return static_cast<engine::Token>(logits[0]);
+      }
+      void accept(engine::Token) override {}
+    };
+    return std::make_unique<First>();
+  }
+
+ private:
+  LanguageScript& script_;
+  engine::LanguageFacts facts_;
+};
+
+}  // namespace baozi::llm
