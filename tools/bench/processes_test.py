@@ -49,7 +49,7 @@ class ProcessesTest(unittest.TestCase):
         self.fail("the child lives on")
 
     def test_a_program_that_ends_early_is_told_with_its_last_words(self) -> None:
-        process = self.start("import sys; print('first'); sys.exit('no such model')")
+        process = self.start("import sys; print('first', flush=True); sys.exit('no such model')")
         with self.assertRaisesRegex(NotRun, "status 1: no such model"):
             process.wait_answer(1, "/")
 
