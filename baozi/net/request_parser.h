@@ -112,10 +112,10 @@ class RequestParser {
     }
 
     const std::shared_ptr<const std::string> peer;
+    std::array<char, 512> first;
     std::unique_ptr<char[]> large;  // when `first` is too small
     char* data = first.data();
     boost::container::small_vector<HttpHeader, 6> fields;
-    std::array<char, 512> first;
   };
 
   Status parse_head();
