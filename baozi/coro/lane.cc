@@ -1,5 +1,6 @@
 #include "baozi/coro/lane.h"
 
+#include "baozi/coro/idle_poll.h"
 #include "baozi/coro/trace.h"
 
 namespace baozi {
@@ -14,12 +15,13 @@ void WorkLoop::run() noexcept {
     }
     if (!inbox_.empty()) continue;
     if (stopping_.load(std::memory_order_seq_cst)) return;
+    Burst::end_current();
+    if (found_while_idle([this] { return !inbox_.looks_empty(); })) continue;
     sleeping_.store(true, std::memory_order_seq_cst);
     if (!inbox_.empty() || stopping_.load(std::memory_order_seq_cst)) {
       sleeping_.store(false, std::memory_order_seq_cst);
       continue;
     }
-    Burst::end_current();
     parker_.park();
   }
 }

@@ -4,8 +4,9 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
-#include "baozi/coro/trace.h"
 #include "baozi/coro/burst.h"
+#include "baozi/coro/idle_poll.h"
+#include "baozi/coro/trace.h"
 
 namespace baozi {
 namespace {
@@ -77,6 +78,7 @@ void AsioExecutor::run() noexcept {
     burst.end();
     if (more || !inbox_.empty()) continue;
     if (stopping_.load(std::memory_order_seq_cst)) break;
+    if (found_while_idle([this] { return !inbox_.looks_empty() || io_.poll_one() > 0; })) continue;
     sleep();
   }
   tl_current = nullptr;
