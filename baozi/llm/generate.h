@@ -14,6 +14,7 @@
 
 #include "baozi/coro/stop.h"
 #include "baozi/engine/language.h"
+#include "baozi/llm/finish.h"
 
 namespace baozi::llm {
 
@@ -21,11 +22,6 @@ struct GenerateOptions {
   int max_tokens = 512;  // of the answer
   int known_tokens = 0;  // the first of the prompt, which are in the context already
   engine::Sampling sampling = {};
-};
-
-enum class Finish : std::uint8_t {
-  kEnd,     // the model ended it
-  kLength,  // max_tokens, or the context is full
 };
 
 struct Generation {

@@ -1,0 +1,73 @@
+// What is asked of a language model that serves many, and how its answer comes.
+//
+// Thread safety: values; a Completion by one task at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "baozi/coro/task.h"
+#include "baozi/engine/language.h"
+#include "baozi/llm/finish.h"
+
+namespace baozi::llm {
+
+// What to do with a prompt and an answer that the context window cannot hold.
+enum class Overflow : std::uint8_t {
+  kRefuse,    // kInvalidArgument, before anything is computed
+  kTruncate,  // the prompt loses tokens behind its first quarter until half the window is free
+  kShift,  // as kTruncate, and the answer, where it reaches the end, goes on over its latest half
+};
+
+struct CompletionRequest {
+  std::vector<engine::Token> prompt;
+  int max_tokens = -1;  // of the answer; -1: what the window holds
+  engine::Sampling sampling = {};
+  std::vector<std::string> stops = {};  // the answer ends before the first of them
+  bool ignore_end = false;              // the model's own end does not end the answer
+  int chances = -1;  // log-probabilities: of this many likeliest tokens beside the picked; -1: none
+  bool special = false;     // the text shows special tokens
+  int priority = 0;         // higher goes first
+  std::string client = {};  // who asks: those who got less go first; "": all such are one client
+  Overflow overflow = Overflow::kRefuse;
+};
+
+// One token's log-probability, and those of the likeliest beside it.
+struct TokenChances {
+  struct Chance {
+    engine::Token token = 0;
+    float log = 0;  // natural logarithm
+  };
+  Chance picked;
+  std::vector<Chance> likeliest;  // descending
+};
+
+// What has come since the last.
+struct CompletionPiece {
+  std::string text;                   // whole characters, and nothing that may begin a stop string
+  std::vector<TokenChances> chances;  // one a token, as asked for
+  std::optional<Finish> finish;       // set in the last piece
+};
+
+struct CompletionUsage {
+  int prompt_tokens = 0;
+  int cached_tokens = 0;  // of the prompt, which were in the memory already
+  int completion_tokens = 0;
+};
+
+// An answer on its way. Its destruction ends the work on it within a step.
+class Completion {
+ public:
+  virtual ~Completion() = default;
+
+  // Waits until there is something new. Not after the piece with `finish`. Errors: kCancelled,
+  // kDeadlineExceeded (the awaiting task's), kUnavailable (the model is being unloaded), kInternal.
+  virtual Task<CompletionPiece> next() = 0;
+  // Whole after the last piece; `cached_tokens` from the first one on.
+  virtual CompletionUsage usage() const noexcept = 0;
+};
+
+}  // namespace baozi::llm
