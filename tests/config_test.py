@@ -34,6 +34,8 @@ models:
     optimization_level: 1
     session_config: {session.intra_op.allow_spinning: "0"}
     memory_bytes_max: 1000000000
+    language: {answers_max: 4, context: 2048, window: 1024, batch: 256, threads: 2, kv: q8_0,
+               mmap: true, mlock: false, stall_ms: 100}
     providers: []
 pipelines: []
 """
@@ -64,6 +66,8 @@ BAD = {
     "a fraction": ("models: [{path: bun.fake, threads: 1.5}]", "whole number"),
     "a choice": ("models: [{path: bun.fake, batch: {policy: eager}}]", "adaptive"),
     "log level": ("log_level: loud\nmodels: [{path: bun.fake}]", "info"),
+    "unknown key in language": ("models: [{path: a.gguf, language: {ctx: 1}}]", "context"),
+    "no boolean": ("models: [{path: a.gguf, language: {mmap: 1}}]", "true or false"),
     "a list": ("models: {path: bun.fake}", "list"),
     "a mapping": ("http: 8000\nmodels: [{path: bun.fake}]", "mapping"),
     "pad's words": ("models: [{path: bun.fake, pad: {input: zero}}]", "number"),

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "baozi/engine/engine.h"
+#include "baozi/engine/language.h"
 
 namespace baozi::serve {
 
@@ -37,6 +38,14 @@ struct BatchConfig {
   std::chrono::microseconds delay{1'000};  // for policy "delay"
 };
 
+// Of a language model.
+struct LanguageConfig {
+  engine::LanguageOptions engine;
+  int answers_max = 8;                   // at once; others wait
+  int window = 0;                        // tokens of a prompt and its answer; 0: all of the context
+  std::chrono::milliseconds stall{150};  // what prompts of others may add between two tokens
+};
+
 struct ModelConfig {
   std::string name;
   std::filesystem::path path;  // a model file, or a folder of version folders
@@ -47,6 +56,7 @@ struct ModelConfig {
   std::map<std::string, double> pad;  // inputs that may be padded to a common length, and with what
   std::filesystem::path labels;       // a class name a line
   engine::ModelOptions options;
+  LanguageConfig language;
 };
 
 struct PipelineConfig {
