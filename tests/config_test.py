@@ -35,7 +35,8 @@ models:
     session_config: {session.intra_op.allow_spinning: "0"}
     memory_bytes_max: 1000000000
     language: {answers_max: 4, context: 2048, window: 1024, batch: 256, threads: 2, kv: q8_0,
-               mmap: true, mlock: false, stall_ms: 100}
+               mmap: true, mlock: false, stall_ms: 100, prefixes: "off",
+               prefixes_bytes_max: 1000000}
     providers: []
 pipelines: []
 """
@@ -161,7 +162,8 @@ class DocumentTest(unittest.TestCase):
             with self.subTest(key):
                 self.assertTrue(key in rows, f"no row for {key}")
                 if default is not None:
-                    self.assertEqual(rows[key].strip(" `"), str(default))
+                    self.assertEqual(rows[key].strip(" `"),
+                                     default if isinstance(default, str) else json.dumps(default))
         settings = {key for key in rows if re.match(r"[a-z_]+(\[\])?(\.|$)", key) and
                     key.split(".")[0].split("[")[0] in SCHEMA["properties"]}
         self.assertEqual(settings - set(keys), set(), "keys that there are not")

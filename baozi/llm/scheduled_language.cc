@@ -115,7 +115,8 @@ SchedulerOptions scheduler_options(const ScheduledLanguageOptions& options,
 }  // namespace
 
 ScheduledLanguage::ScheduledLanguage(std::shared_ptr<engine::LanguageModel> model,
-                                     ScheduledLanguageOptions options)
+                                     ScheduledLanguageOptions options,
+                                     std::optional<PrefixStore> prefixes)
     : model_(std::move(model)),
       options_(std::move(options)),
       context_(model_->create_context()),
@@ -125,6 +126,9 @@ ScheduledLanguage::ScheduledLanguage(std::shared_ptr<engine::LanguageModel> mode
       pace_(options_.stall),
       lane_(options_.name.empty() ? "llm" : options_.name) {
   loop_.run = [](Work* work) noexcept { static_cast<Loop*>(work)->owner.turn(); };
+  if (!prefixes) return;
+  saver_ = std::make_unique<PrefixSaver>(std::move(*prefixes), *context_, scheduler_);
+  wake();  // to restore
 }
 
 ScheduledLanguage::~ScheduledLanguage() {
@@ -221,6 +225,7 @@ void ScheduledLanguage::turn() noexcept {
 
 // Whether there may be more to do.
 bool ScheduledLanguage::step() {
+  if (saver_ && !std::exchange(restored_, true)) saver_->restore();
   take_in();
   drop_unwanted();
   if (stop_.token().stop_requested()) {
@@ -238,6 +243,7 @@ bool ScheduledLanguage::step() {
   const int prompt = static_cast<int>(plan.steps.size()) - answers;
   pace_.took(answers, prompt, end - begin);
   for (const Plan::Output& output : plan.outputs) give(output);
+  if (saver_) saver_->after(plan);
   return true;
 }
 

@@ -20,11 +20,13 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "baozi/coro/lane.h"
 #include "baozi/llm/language_servable.h"
+#include "baozi/llm/prefix_saver.h"
 #include "baozi/llm/scheduler.h"
 #include "baozi/llm/step_pace.h"
 
@@ -45,8 +47,10 @@ struct ScheduledLanguageOptions {
 class ScheduledLanguage final : public LanguageServable,
                                 public std::enable_shared_from_this<ScheduledLanguage> {
  public:
-  // Makes the context. Errors: those of LanguageModel::create_context, kInvalidArgument.
-  ScheduledLanguage(std::shared_ptr<engine::LanguageModel> model, ScheduledLanguageOptions options);
+  // Makes the context. `prefixes`: where beginnings that requests share outlive the process.
+  // Errors: those of LanguageModel::create_context, kInvalidArgument.
+  ScheduledLanguage(std::shared_ptr<engine::LanguageModel> model, ScheduledLanguageOptions options,
+                    std::optional<PrefixStore> prefixes = std::nullopt);
   ~ScheduledLanguage() override;
 
   const std::string& name() const noexcept override { return options_.name; }
@@ -99,6 +103,8 @@ class ScheduledLanguage final : public LanguageServable,
   // The lane's.
   Scheduler scheduler_;
   StepPace pace_;
+  std::unique_ptr<PrefixSaver> saver_;  // null: none
+  bool restored_ = false;
   std::vector<std::shared_ptr<Request>> requests_;  // by job
   std::vector<std::shared_ptr<Request>> taken_in_;
 

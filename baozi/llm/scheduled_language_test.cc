@@ -13,6 +13,7 @@
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/when_all.h"
 #include "baozi/coro/with_deadline.h"
+#include "baozi/engine/scratch_folder.h"
 #include "baozi/llm/test_language.h"
 
 namespace baozi::llm {
@@ -52,6 +53,12 @@ class ScheduledLanguageTest : public testing::Test {
     return std::make_shared<ScheduledLanguage>(std::make_shared<ScriptedModel>(script_),
                                                std::move(options));
   }
+  // With a folder for what requests share.
+  std::shared_ptr<ScheduledLanguage> serve_with_prefixes() {
+    return std::make_shared<ScheduledLanguage>(std::make_shared<ScriptedModel>(script_),
+                                               ScheduledLanguageOptions{.name = "scripted"},
+                                               PrefixStore(folder_.path(), "key", 1 << 20));
+  }
   Read ask(ScheduledLanguage& model, CompletionRequest request) {
     return sync_wait(read(model.start(std::move(request))));
   }
@@ -65,6 +72,7 @@ class ScheduledLanguageTest : public testing::Test {
   }
 
   LanguageScript script_;
+  engine::ScratchFolder folder_;
 };
 
 TEST_F(ScheduledLanguageTest, AnswersToTheEnd) {
@@ -220,6 +228,41 @@ TEST_F(ScheduledLanguageTest, UnloadingEndsWhatIsNotWanted) {
   std::unique_ptr<Completion> answer = owned->start({.prompt = tokens_of("go on?")});
   owned.reset();
   EXPECT_EQ(sync_wait(code_of(std::move(answer))), Code::kUnavailable);
+}
+
+const std::string kSystem(200, 's');
+
+// A system prompt that two requests had is known to the next process; what only one had is not.
+TEST_F(ScheduledLanguageTest, ASharedBeginningOutlivesTheProcess) {
+  {
+    const auto model = serve_with_prefixes();
+    ask(*model, {.prompt = tokens_of(kSystem + "one?")});
+    ask(*model, {.prompt = tokens_of(kSystem + "two?")});
+  }
+  script_.memory.clear();
+  const auto again = serve_with_prefixes();
+  const Read got = ask(*again, {.prompt = tokens_of(kSystem + "three?")});
+  EXPECT_EQ(got.usage.cached_tokens, 200);
+  EXPECT_EQ(got.text, "ok");
+}
+
+TEST_F(ScheduledLanguageTest, WhatOnlyOneRequestSaidIsNotWritten) {
+  {
+    const auto model = serve_with_prefixes();
+    ask(*model, {.prompt = tokens_of(kSystem + "one?")});
+    ask(*model, {.prompt = tokens_of("another?")});
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+TEST_F(ScheduledLanguageTest, AFileTheEngineRefusesIsComputedAnew) {
+  PrefixStore(folder_.path(), "key", 1 << 20).write(tokens_of(kSystem), std::vector<std::byte>(9));
+  script_.fail_restores = true;
+  const auto model = serve_with_prefixes();
+  const Read got = ask(*model, {.prompt = tokens_of(kSystem + "one?")});
+  EXPECT_EQ(got.usage.cached_tokens, 0);
+  EXPECT_EQ(got.text, "ok");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ struct LanguageScript {
   std::string answer = "ok";  // what follows any prompt that ends with a question mark
   int capacity = 1000;
   int steps_max = 512;
-  int fail_decodes = 0;               // so many of the next ones, with kInternal
+  int fail_decodes = 0;  // so many of the next ones, with kInternal
+  bool fail_restores = false;
   std::vector<std::size_t> decodes;   // sizes, in order
   std::map<int, std::string> memory;  // by sequence: what is in the KV memory
 };
@@ -59,8 +60,14 @@ class ScriptedContext final : public engine::LanguageContext {
     script_.memory[to].assign(script_.memory[from], static_cast<std::size_t>(begin),
                               static_cast<std::size_t>(end - begin));
   }
-  std::vector<std::byte> save(int) const override { return {}; }
-  void restore(int, std::span<const std::byte>) override {}
+  std::vector<std::byte> save(int sequence) const override {
+    const auto bytes = std::as_bytes(std::span(script_.memory[sequence]));
+    return {bytes.begin(), bytes.end()};
+  }
+  void restore(int sequence, std::span<const std::byte> bytes) override {
+    if (script_.fail_restores) throw Error(Code::kInvalidArgument, "told to fail");
+    script_.memory[sequence].assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
   int capacity() const noexcept override { return script_.capacity; }
   int steps_max() const noexcept override { return script_.steps_max; }
 

@@ -38,12 +38,18 @@ struct BatchConfig {
   std::chrono::microseconds delay{1'000};  // for policy "delay"
 };
 
+// baozi/prefixes in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache); empty without either.
+std::filesystem::path default_prefixes();
+
 // Of a language model.
 struct LanguageConfig {
   engine::LanguageOptions engine;
   int answers_max = 8;                   // at once; others wait
   int window = 0;                        // tokens of a prompt and its answer; 0: all of the context
   std::chrono::milliseconds stall{150};  // what prompts of others may add between two tokens
+  // Where beginnings that requests share outlive the process; empty: nowhere.
+  std::filesystem::path prefixes = default_prefixes();
+  std::size_t prefixes_bytes_max = std::size_t{1} << 30;
 };
 
 struct ModelConfig {

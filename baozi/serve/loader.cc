@@ -53,6 +53,17 @@ std::string reason_of(const std::exception_ptr& error) {
 // Ids for the past of conversations, beyond those of the answers at once.
 constexpr int kKeptSequences = 56;
 
+// What is kept of one model, type of KV memory and engine is of no use to another.
+std::optional<llm::PrefixStore> prefix_store(const engine::Engine& engine, const ModelConfig& model,
+                                             const ModelVersion& version) {
+  const LanguageConfig& language = model.language;
+  if (language.prefixes.empty()) return std::nullopt;
+  return llm::PrefixStore(language.prefixes,
+                          fmt::format("{} {} {}", llm::fingerprint(version.file),
+                                      static_cast<int>(language.engine.kv), engine.version()),
+                          language.prefixes_bytes_max);
+}
+
 std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const ModelConfig& model,
                                                const ModelVersion& version, StopToken stop) {
   engine::LanguageOptions options = model.language.engine;
@@ -73,7 +84,8 @@ std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const Mod
   log().info("{}: {}, about {} MB ({} of weights, {} of keys and values, {} to compute)",
              model.name, loaded->facts().description, memory.total() >> 20, memory.weights >> 20,
              memory.kv >> 20, memory.compute >> 20);
-  return std::make_shared<llm::ScheduledLanguage>(std::move(loaded), std::move(served));
+  return std::make_shared<llm::ScheduledLanguage>(std::move(loaded), std::move(served),
+                                                  prefix_store(engine, model, version));
 }
 
 }  // namespace
