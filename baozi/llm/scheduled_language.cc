@@ -1,6 +1,7 @@
 #include "baozi/llm/scheduled_language.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -94,6 +95,13 @@ void truncate(std::vector<Token>& tokens, int window) {
   tokens.erase(tokens.begin() + head, tokens.end() - (keep - head));
 }
 
+// Of all threads of the process.
+Duration processor_time() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 SchedulerOptions scheduler_options(const ScheduledLanguageOptions& options,
                                    const engine::LanguageContext& context) {
   if (options.running_max < 1 || options.sequences < options.running_max) {
@@ -124,6 +132,7 @@ ScheduledLanguage::ScheduledLanguage(std::shared_ptr<engine::LanguageModel> mode
                                   : context_->capacity()),
       scheduler_(scheduler_options(options_, *context_)),
       pace_(options_.stall),
+      threads_(options_.threads),
       lane_(options_.name.empty() ? "llm" : options_.name) {
   loop_.run = [](Work* work) noexcept { static_cast<Loop*>(work)->owner.turn(); };
   if (!prefixes) return;
@@ -236,13 +245,22 @@ bool ScheduledLanguage::step() {
   carry_out(plan);
   if (plan.steps.empty()) return !scheduler_.idle();
   const Time begin = Clock::now();
+  const Duration cpu_begin = processor_time();
   if (!decode(plan)) return true;
-  const Time end = Clock::now();
+  const Time now = Clock::now();
   scheduler_.computed();
   const int answers = static_cast<int>(plan.outputs.size());
   const int prompt = static_cast<int>(plan.steps.size()) - answers;
-  pace_.took(answers, prompt, end - begin);
-  for (const Plan::Output& output : plan.outputs) give(output);
+  pace_.took(answers, prompt, now - begin);
+  if (prompt == 0) threads_.took(answers, now - begin, processor_time() - cpu_begin, now);
+  for (const Plan::Output& output : plan.outputs) {
+    try {
+      give(output);
+    } catch (const Error& error) {  // of its own sampling: others are not concerned
+      requests_[static_cast<std::size_t>(output.job)]->finish(error);
+      end(output.job);
+    }
+  }
   if (saver_) saver_->after(plan);
   return true;
 }
@@ -288,6 +306,7 @@ void ScheduledLanguage::carry_out(const Plan& plan) {
 // False when nothing was computed; then the plan is to be made anew.
 bool ScheduledLanguage::decode(const Plan& plan) {
   try {
+    context_->use_threads(threads_.threads());
     context_->decode(plan.steps, stop_.token());
     return true;
   } catch (const Error& error) {

@@ -29,6 +29,7 @@
 #include "baozi/llm/prefix_saver.h"
 #include "baozi/llm/scheduler.h"
 #include "baozi/llm/step_pace.h"
+#include "baozi/llm/thread_pace.h"
 
 namespace baozi::llm {
 
@@ -39,6 +40,7 @@ struct ScheduledLanguageOptions {
   int sequences = 64;           // as engine::LanguageOptions::sequences of the loaded model
   int running_max = 8;          // answers at once
   std::size_t queue_max = 256;  // requests that wait
+  int threads = 1;              // of the loaded model; fewer are used while the machine is busy
   int window = 0;               // tokens of a prompt and its answer; 0: all of the memory
   Duration stall = std::chrono::milliseconds(150);  // what reading prompts may add between two
                                                     // tokens of another answer
@@ -103,6 +105,7 @@ class ScheduledLanguage final : public LanguageServable,
   // The lane's.
   Scheduler scheduler_;
   StepPace pace_;
+  ThreadPace threads_;
   std::unique_ptr<PrefixSaver> saver_;  // null: none
   bool restored_ = false;
   std::vector<std::shared_ptr<Request>> requests_;  // by job

@@ -24,6 +24,7 @@ struct LanguageScript {
   int capacity = 1000;
   int steps_max = 512;
   int fail_decodes = 0;  // so many of the next ones, with kInternal
+  int threads = 0;       // the latest use_threads()
   bool fail_restores = false;
   std::vector<std::size_t> decodes;   // sizes, in order
   std::map<int, std::string> memory;  // by sequence: what is in the KV memory
@@ -68,6 +69,7 @@ class ScriptedContext final : public engine::LanguageContext {
     if (script_.fail_restores) throw Error(Code::kInvalidArgument, "told to fail");
     script_.memory[sequence].assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
+  void use_threads(int threads) override { script_.threads = threads; }
   int capacity() const noexcept override { return script_.capacity; }
   int steps_max() const noexcept override { return script_.steps_max; }
 
