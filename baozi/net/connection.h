@@ -1,17 +1,14 @@
-// Connection: one client's socket, parser and place in the server's lists; and the gathered write
-// of an answer.
+// Connection: one client's socket, parser and place in the server's lists; and the watch for
+// clients that go away.
 //
 // Thread safety: the server's I/O thread.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
 
-#include <sys/uio.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "baozi/base/clock.h"
@@ -19,13 +16,12 @@
 #include "baozi/coro/frame_pool.h"
 #include "baozi/coro/stop.h"
 #include "baozi/coro/trace.h"
-#include "baozi/net/http.h"
 #include "baozi/net/request_parser.h"
 #include "baozi/net/socket.h"
 
 namespace baozi::net {
 
-// What a request has besides its bytes, while a handler runs.
+// What a request has besides its bytes, while a handler or a streamed body runs.
 struct RequestState {
   static void* operator new(std::size_t size) { return frame_pool::allocate(size); }
   static void operator delete(void* memory, std::size_t size) noexcept {
@@ -43,8 +39,8 @@ enum class Phase : std::uint8_t {
   kIdle,       // no byte of a request yet
   kHead,       // a request's head is arriving
   kBody,       // its body is; `since` is the last progress
-  kFresh,      // a handler runs
-  kHeld,       // a handler runs for longer than watch_after; the disconnect watch is on
+  kFresh,      // a handler runs, or a streamed body's next piece is awaited
+  kHeld,       // the same for longer than watch_after; the disconnect watch is on
   kSending,    // the socket takes no more; `since` is the last progress
   kLingering,  // the answer is out; what still comes is thrown away, so that the client gets to
                // read it
@@ -57,7 +53,7 @@ struct Connection : boost::intrusive::list_base_hook<> {
 
   Socket socket;
   RequestParser parser;
-  std::unique_ptr<RequestState> request;  // while a handler runs
+  std::unique_ptr<RequestState> request;  // while a handler or a streamed body runs
   Time since{};
   Phase phase = Phase::kIdle;
   bool expired = false;  // the sweep cancelled what it waits for
@@ -88,35 +84,6 @@ class DisconnectWatch {
 
  private:
   int epoll_ = -1;
-};
-
-// A head, a body and segments on their way out of one socket.
-class GatheredWrite {
- public:
-  enum class Progress : std::uint8_t { kDone, kBlocked, kFailed };
-
-  // The views must stay until the write is over.
-  GatheredWrite(std::string_view head, const HttpResponse& response, bool with_body);
-  GatheredWrite(const GatheredWrite&) = delete;
-  GatheredWrite& operator=(const GatheredWrite&) = delete;
-  // Sends what the socket takes now.
-  Progress send(int socket) noexcept;
-  // What was given as `head` moves: the rest of it is kept here.
-  void own_head();
-  bool moved() const noexcept { return moved_; }  // whether the last send() moved anything
-
- private:
-  void advance(std::size_t count) noexcept;
-
-  static constexpr std::size_t kInline = 4;
-  static constexpr std::size_t kGatherMax = 64;
-  iovec inline_[kInline];
-  std::vector<iovec> many_;
-  iovec* next_ = inline_;
-  std::size_t left_ = 0;
-  bool head_pending_ = true;
-  bool moved_ = false;
-  std::string head_;
 };
 
 }  // namespace baozi::net

@@ -64,8 +64,9 @@ struct HttpRequest {
   // At least kBodyPadding readable bytes lie behind its end (for simdjson). Its start is 64-byte
   // aligned, or the byte at the offset that the header HttpServerOptions::body_offset_header gives.
   Bytes body;
-  RequestTrace* trace =
-      nullptr;  // the one in the handler's Context; it lives until the handler's task has ended
+  // The one in the handler's Context; it lives until the handler's task, or the stream that it
+  // answers with, has ended.
+  RequestTrace* trace = nullptr;
   // Keeps what the views above point into. A copy of the request is good for as long as it likes.
   std::shared_ptr<const void> memory;
 
@@ -86,7 +87,28 @@ struct HttpResponseHeader {
   std::string value;      // one line; the server refuses control characters
 };
 
-// The server adds Content-Length, Date and Connection itself.
+// A body that comes into being while it is sent: an answer's words, a long report. Each piece is
+// sent at once, and the next one is asked for when the client's socket has taken it, so that a slow
+// client is not queued for: what came meanwhile is the next piece.
+//
+//   class Countdown final : public net::BodyStream {
+//     Task<std::string> next() override {
+//       co_await sleep_for(1s);
+//       co_return left_ == 0 ? "" : fmt::format("{}\n", left_--);
+//     }
+//     int left_ = 10;
+//   };
+class BodyStream {
+ public:
+  // At its end, after an error, or when the client has gone; never while next() runs.
+  virtual ~BodyStream() = default;
+  // The next piece; empty: the end. Runs on the server's I/O executor under the Context of its
+  // request, as HttpHandler::handle does. An Error that leaves it cuts the connection off, so that
+  // the client does not take the body for whole.
+  virtual Task<std::string> next() = 0;
+};
+
+// The server adds Content-Length (Transfer-Encoding before a stream), Date and Connection itself.
 struct HttpResponse {
   int status = 200;
   bool close = false;                                  // close the connection after this answer
@@ -94,8 +116,10 @@ struct HttpResponse {
   std::vector<HttpResponseHeader> headers;
   std::string body;
   std::vector<Bytes> segments;  // sent behind `body` as they are, without a copy (output tensors)
+  // Sent behind these; the head goes out before its first piece is there. A HEAD request drops it.
+  std::unique_ptr<BodyStream> stream;
 
-  std::size_t content_length() const noexcept;
+  std::size_t content_length() const noexcept;  // of `body` and `segments`
 };
 
 // {"error":"<message>"} under `status`.

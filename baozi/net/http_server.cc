@@ -12,7 +12,6 @@
 #include <exception>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "baozi/base/log.h"
 #include "baozi/coro/asio/asio_executor.h"
@@ -20,8 +19,9 @@
 #include "baozi/coro/nursery.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/net/connection.h"
+#include "baozi/net/phase_lists.h"
 #include "baozi/net/request_parser.h"
-#include "baozi/net/response_head.h"
+#include "baozi/net/response_writer.h"
 #include "baozi/net/socket.h"
 
 namespace baozi::net {
@@ -90,6 +90,21 @@ HttpResponse failure(const std::exception& thrown) {
   return error_response(500, "internal error");
 }
 
+// Counts a request as in flight until its end.
+class InFlight {
+ public:
+  explicit InFlight(std::size_t& count) noexcept : count_(&count) { ++count; }
+  ~InFlight() { end(); }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  void end() noexcept {
+    if (count_ != nullptr) --*std::exchange(count_, nullptr);
+  }
+
+ private:
+  std::size_t* count_;
+};
+
 }  // namespace
 
 class HttpServer::Impl {
@@ -106,7 +121,11 @@ class HttpServer::Impl {
         sweep_timer_(io.context()) {}
 
   std::uint16_t port() const noexcept { return port_; }
-  HttpServerStats stats() const noexcept { return stats_; }
+  HttpServerStats stats() const noexcept {
+    HttpServerStats stats = stats_;
+    stats.disconnects = phases_.disconnects();
+    return stats;
+  }
   Task<void> run();
   Task<void> drain(Time deadline);
 
@@ -116,7 +135,7 @@ class HttpServer::Impl {
   Task<void> turn_away(std::unique_ptr<Connection> owned);
   Task<Status> read_request(Connection* connection);
   Task<HttpResponse> begin(Connection& connection);
-  Task<bool> send(Connection* connection, const HttpResponse* response);
+  bool keeps(const Connection& connection, const HttpResponse& response) const;
   Task<void> refuse(Connection* connection, int status, std::string message);
   Task<void> linger(Connection* connection);
   bool fill(Connection& connection, IoResult got, Status& status);
@@ -126,13 +145,8 @@ class HttpServer::Impl {
   void admit(Nursery& nursery, Socket socket, const Tcp::endpoint& peer);
   Task<void> sweep_loop();
   void sweep(Time now);
-  void expire(Phase phase, Time before);
-  void watch_held(Time now);
   void begin_drain(Time deadline);
-  void cut_off();
-  void enter(Connection& connection, Phase phase, Time now);
   void leave(Connection& connection);
-  ConnectionList& list(Phase phase) { return lists_[static_cast<std::size_t>(phase)]; }
 
   AsioExecutor& io_;
   const HttpServerOptions options_;
@@ -142,10 +156,8 @@ class HttpServer::Impl {
   const std::uint16_t port_;
   SteadyTimer accept_timer_;
   SteadyTimer sweep_timer_;
-  ResponseHead head_;
-  DisconnectWatch watch_;
-  std::vector<Connection*> gone_;  // watch_held's scratch
-  std::array<ConnectionList, static_cast<std::size_t>(Phase::kCount)> lists_;
+  PhaseLists phases_;
+  ResponseWriter writer_{phases_};
   std::array<char, 16 << 10> discarded_;  // where linger() reads to
   HttpServerStats stats_;
   std::size_t turned_away_ = 0;
@@ -173,15 +185,18 @@ Task<void> HttpServer::Impl::serve(std::unique_ptr<Connection> owned) {
         break;
       }
       HttpResponse response;
-      ++stats_.in_flight;
+      InFlight in_flight(stats_.in_flight);
       try {
         Task<HttpResponse> task = begin(connection);
         response = co_await std::move(task);
       } catch (const std::exception& error) {
         response = failure(error);
       }
-      --stats_.in_flight;
-      alive = co_await send(&connection, &response);
+      if (response.stream == nullptr) in_flight.end();
+      const bool keep_alive = keeps(connection, response);
+      const bool sent = co_await writer_.send(&connection, &response, keep_alive);
+      in_flight.end();
+      alive = sent && keep_alive;
       if (!alive && !connection.expired) co_await linger(&connection);
     }
   } catch (const std::exception& error) {
@@ -196,7 +211,7 @@ Task<Status> HttpServer::Impl::read_request(Connection* connection) {
   RequestParser& parser = connection->parser;
   Status status = parser.next();
   if (status == Status::kNeedMore)
-    enter(*connection, parser.idle() ? Phase::kIdle : Phase::kHead, Clock::now());
+    phases_.enter(*connection, parser.idle() ? Phase::kIdle : Phase::kHead, Clock::now());
   while (status == Status::kNeedMore) {
     if (parser.take_expectation()) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -217,7 +232,7 @@ Task<Status> HttpServer::Impl::read_request(Connection* connection) {
     if (status == Status::kNeedMore) {
       const Phase now_in = parser.in_body() ? Phase::kBody : Phase::kHead;
       if (now_in == Phase::kBody || connection->phase == Phase::kIdle)
-        enter(*connection, now_in, Clock::now());
+        phases_.enter(*connection, now_in, Clock::now());
     }
   }
   co_return status;
@@ -251,33 +266,16 @@ Task<HttpResponse> HttpServer::Impl::begin(Connection& connection) {
   connection.head_only = request.method == HttpMethod::kHead;
   connection.version = request.version;
   request.trace = &connection.request->trace;
-  enter(connection, Phase::kFresh, connection.request->trace.start());
+  phases_.enter(connection, Phase::kFresh, connection.request->trace.start());
   ++stats_.requests;
   return handler_.handle(std::move(request)).with_context(connection.request->context);
 }
 
-// Whether the connection goes on.
-Task<bool> HttpServer::Impl::send(Connection* connection, const HttpResponse* response) {
-  using Progress = GatheredWrite::Progress;
-  connection->request.reset();
-  const bool keep_alive = connection->keep_alive && !response->close && !draining_;
-  const bool with_body = !connection->head_only && ResponseHead::has_body(response->status);
-  GatheredWrite write(head_.format(*response, keep_alive, connection->version), *response,
-                      with_body);
-  const int socket = connection->socket.native_handle();
-  Progress progress = write.send(socket);
-  if (progress == Progress::kBlocked) {
-    write.own_head();
-    enter(*connection, Phase::kSending, Clock::now());
-  }
-  while (progress == Progress::kBlocked) {
-    const IoResult ready = co_await wait_writable(connection->socket);
-    if (ready.error) break;
-    progress = write.send(socket);
-    if (write.moved()) enter(*connection, Phase::kSending, Clock::now());
-  }
-  if (progress != Progress::kDone) connection->expired = true;  // nobody reads: no use in lingering
-  co_return progress == Progress::kDone&& keep_alive;
+// Whether the connection is kept after `response`. Of a stream to a client of HTTP/1.0 the end is
+// that of the connection.
+bool HttpServer::Impl::keeps(const Connection& connection, const HttpResponse& response) const {
+  const bool ends_by_closing = response.stream != nullptr && connection.version < 11;
+  return connection.keep_alive && !response.close && !draining_ && !ends_by_closing;
 }
 
 Task<void> HttpServer::Impl::refuse(Connection* connection, int status, std::string message) {
@@ -285,8 +283,8 @@ Task<void> HttpServer::Impl::refuse(Connection* connection, int status, std::str
   connection->expired = false;
   connection->keep_alive = false;
   connection->head_only = false;
-  const HttpResponse response = error_response(status, message);
-  co_await send(connection, &response);
+  HttpResponse response = error_response(status, message);
+  co_await writer_.send(connection, &response, false);
   if (!connection->expired) co_await linger(connection);
 }
 
@@ -295,7 +293,7 @@ Task<void> HttpServer::Impl::refuse(Connection* connection, int status, std::str
 Task<void> HttpServer::Impl::linger(Connection* connection) {
   error_code error;
   connection->socket.shutdown(Socket::shutdown_send, error);
-  enter(*connection, Phase::kLingering, Clock::now());
+  phases_.enter(*connection, Phase::kLingering, Clock::now());
   while (!error) {
     const IoResult got = co_await read_some(connection->socket, discarded_);
     error = got.error;
@@ -377,41 +375,13 @@ Task<void> HttpServer::Impl::sweep_loop() {
 }
 
 void HttpServer::Impl::sweep(Time now) {
-  expire(Phase::kIdle, now - options_.idle_timeout);
-  expire(Phase::kHead, now - options_.head_timeout);
-  expire(Phase::kBody, now - options_.stall_timeout);
-  expire(Phase::kSending, now - options_.stall_timeout);
-  expire(Phase::kLingering, now - options_.linger_timeout);
-  watch_held(now);
-  if (now >= cut_off_at_) cut_off();
-}
-
-void HttpServer::Impl::expire(Phase phase, Time before) {
-  for (Connection& connection : list(phase)) {
-    if (connection.since > before) break;
-    connection.expired = true;
-    error_code ignored;
-    connection.socket.cancel(ignored);
-  }
-}
-
-void HttpServer::Impl::watch_held(Time now) {
-  ConnectionList& fresh = list(Phase::kFresh);
-  while (!fresh.empty() && fresh.front().since + options_.watch_after <= now) {
-    Connection& connection = fresh.front();
-    fresh.pop_front();
-    connection.phase = Phase::kHeld;
-    list(Phase::kHeld).push_back(connection);
-    if (!connection.watched) watch_.add(connection);
-    if (connection.gone) gone_.push_back(&connection);
-  }
-  if (list(Phase::kHeld).empty()) return;
-  watch_.poll(gone_);
-  for (Connection* connection : gone_) {
-    if (connection->phase != Phase::kHeld) continue;
-    if (connection->request->stop.request_stop()) ++stats_.disconnects;
-  }
-  gone_.clear();
+  phases_.expire(Phase::kIdle, now - options_.idle_timeout);
+  phases_.expire(Phase::kHead, now - options_.head_timeout);
+  phases_.expire(Phase::kBody, now - options_.stall_timeout);
+  phases_.expire(Phase::kSending, now - options_.stall_timeout);
+  phases_.expire(Phase::kLingering, now - options_.linger_timeout);
+  phases_.watch_held(now - options_.watch_after);
+  if (now >= cut_off_at_) phases_.cut_off();
 }
 
 Task<void> HttpServer::Impl::drain(Time deadline) {
@@ -426,31 +396,12 @@ void HttpServer::Impl::begin_drain(Time deadline) {
   error_code ignored;
   acceptor_.close(ignored);
   accept_timer_.cancel();
-  expire(Phase::kIdle, kNever);
+  phases_.expire(Phase::kIdle, kNever);
   sweep_timer_.cancel();
 }
 
-void HttpServer::Impl::cut_off() {
-  for (const Phase phase :
-       {Phase::kIdle, Phase::kHead, Phase::kBody, Phase::kSending, Phase::kLingering}) {
-    expire(phase, kNever);
-  }
-  for (const Phase phase : {Phase::kFresh, Phase::kHeld}) {
-    for (Connection& connection : list(phase)) connection.request->stop.request_stop();
-  }
-}
-
-void HttpServer::Impl::enter(Connection& connection, Phase phase, Time now) {
-  if (connection.is_linked())
-    list(connection.phase).erase(ConnectionList::s_iterator_to(connection));
-  connection.phase = phase;
-  connection.since = now;
-  list(phase).push_back(connection);
-}
-
 void HttpServer::Impl::leave(Connection& connection) {
-  if (connection.is_linked())
-    list(connection.phase).erase(ConnectionList::s_iterator_to(connection));
+  phases_.leave(connection);
   error_code ignored;
   connection.socket.close(ignored);
 }

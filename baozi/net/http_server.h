@@ -1,6 +1,6 @@
 // HttpServer: HTTP/1.1 (and 1.0) over TCP on one Asio loop. Keep-alive, pipelining-safe, chunked
-// and counted bodies, limits on everything a client sends, time-outs for slow clients, graceful
-// drain.
+// and counted bodies, streamed answers, limits on everything a client sends, time-outs for slow
+// clients, graceful drain.
 //
 // Thread safety: run() and drain() from any task; stats() on the I/O thread; port() from anywhere.
 //
@@ -55,7 +55,7 @@ struct HttpServerOptions {
 
 struct HttpServerStats {
   std::size_t connections = 0;  // open now
-  std::size_t in_flight = 0;    // requests in a handler now
+  std::size_t in_flight = 0;    // requests in a handler now, or answered by a stream
   std::uint64_t requests = 0;   // handed to the handler so far
   std::uint64_t refused =
       0;  // answered by the server itself: malformed, too large, too slow, too many

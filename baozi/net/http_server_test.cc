@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -15,10 +14,10 @@
 #include "baozi/coro/asio/asio_executor.h"
 #include "baozi/coro/event.h"
 #include "baozi/coro/lane.h"
-#include "baozi/coro/sleep.h"
 #include "baozi/coro/sync_wait.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/net/test_client.h"
+#include "baozi/net/test_server.h"
 
 namespace baozi::net {
 namespace {
@@ -95,43 +94,15 @@ class TestHandler final : public HttpHandler {
   std::atomic<int> cancelled_{0};
 };
 
-class HttpServerTest : public ::testing::Test {
+class HttpServerTest : public ServerTest {
  protected:
-  HttpServerOptions options;
   TestHandler handler;
 
-  void start() {
-    io_ = std::make_unique<AsioThread>();
-    server_ = std::make_unique<HttpServer>(*io_, options, handler);
-    runner_ = std::thread([this] { sync_wait(server_->run().on(*io_)); });
-  }
+  void start() { start_server(handler); }
   void TearDown() override {
     handler.let_go();
-    if (server_ == nullptr) return;
-    drain(5s);
-    if (runner_.joinable()) runner_.join();
-    server_.reset();
-    io_.reset();
+    stop_server();
   }
-  TestClient connect() { return TestClient(server_->port()); }
-  void drain(Duration patience) { sync_wait(server_->drain(Clock::now() + patience)); }
-  HttpServerStats stats() { return sync_wait(read_stats(server_.get()).on(*io_)); }
-
-  static bool eventually(const std::function<bool()>& condition, Duration limit = 10s) {
-    const Time end = Clock::now() + limit;
-    while (!condition()) {
-      if (Clock::now() > end) return false;
-      std::this_thread::sleep_for(1ms);
-    }
-    return true;
-  }
-
-  std::unique_ptr<AsioThread> io_;
-  std::unique_ptr<HttpServer> server_;
-  std::thread runner_;
-
- private:
-  static Task<HttpServerStats> read_stats(HttpServer* server) { co_return server->stats(); }
 };
 
 const char kGet[] = "GET /x?y HTTP/1.1\r\nHost: h\r\n\r\n";

@@ -42,9 +42,13 @@ std::string_view ResponseHead::format(const HttpResponse& response, bool keep_al
       text_ += response.content_type;
       text_ += "\r\n";
     }
-    text_ += "Content-Length: ";
-    append_number(text_, response.content_length());
-    text_ += "\r\n";
+    if (response.stream == nullptr) {
+      text_ += "Content-Length: ";
+      append_number(text_, response.content_length());
+      text_ += "\r\n";
+    } else if (version >= 11) {
+      text_ += "Transfer-Encoding: chunked\r\n";
+    }
   }
   append_date();
   if (!keep_alive) {

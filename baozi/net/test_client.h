@@ -11,12 +11,15 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "baozi/base/clock.h"
 
 namespace baozi::net {
 
@@ -26,6 +29,13 @@ struct TestAnswer {
   std::string body;
 
   bool has(std::string_view line) const { return head.find(line) != std::string::npos; }
+};
+
+// One chunk of a chunked body.
+struct TestPiece {
+  bool came = false;  // false: the connection was closed first
+  std::string data;   // empty: the end of the body
+  Time at{};
 };
 
 class TestClient {
@@ -66,23 +76,37 @@ class TestClient {
 
   TestAnswer hear(bool head_only = false) {
     TestAnswer answer;
-    std::size_t end = 0;
-    while ((end = early_.find("\r\n\r\n")) == std::string::npos) {
-      if (!read_more()) return answer;
-    }
-    answer.head = early_.substr(0, end + 4);
-    early_.erase(0, end + 4);
+    if (!hear_through("\r\n\r\n", answer.head)) return answer;
     answer.status = std::atoi(answer.head.c_str() + 9);
     const std::size_t field = answer.head.find("Content-Length: ");
     if (head_only || field == std::string::npos) return answer;
     const auto length = static_cast<std::size_t>(std::atoll(answer.head.c_str() + field + 16));
-    while (early_.size() < length) {
-      if (!read_more()) return {};
-    }
-    answer.body = early_.substr(0, length);
-    early_.erase(0, length);
+    if (!hear_bytes(length, answer.body)) return {};
     return answer;
   }
+
+  // The next chunk behind a head that said `Transfer-Encoding: chunked`.
+  TestPiece hear_piece() {
+    TestPiece piece;
+    std::string line;
+    std::string end;
+    if (!hear_through("\r\n", line)) return piece;
+    if (!hear_bytes(std::stoull(line, nullptr, 16), piece.data)) return piece;
+    if (!hear_bytes(2, end)) return piece;
+    if (end != "\r\n") throw std::runtime_error("a chunk's end is missing");
+    piece.came = true;
+    piece.at = Clock::now();
+    return piece;
+  }
+
+  // All that comes until the connection ends.
+  std::string hear_rest() {
+    while (read_more()) {
+    }
+    return std::exchange(early_, {});
+  }
+  // Whether the connection ended by a reset.
+  bool was_reset() const { return was_reset_; }
 
   // Whether the server has closed its side, with nothing more said.
   bool hears_end() { return early_.empty() && !read_more(); }
@@ -93,15 +117,37 @@ class TestClient {
   }
 
  private:
+  // Whether it came.
+  bool hear_through(std::string_view end, std::string& out) {
+    std::size_t at = 0;
+    while ((at = early_.find(end)) == std::string::npos) {
+      if (!read_more()) return false;
+    }
+    take(at + end.size(), out);
+    return true;
+  }
+  bool hear_bytes(std::size_t count, std::string& out) {
+    while (early_.size() < count) {
+      if (!read_more()) return false;
+    }
+    take(count, out);
+    return true;
+  }
+  void take(std::size_t count, std::string& out) {
+    out = early_.substr(0, count);
+    early_.erase(0, count);
+  }
   bool read_more() {
     char bytes[64 << 10];
     const ssize_t count = recv(socket_, bytes, sizeof bytes, 0);
+    was_reset_ = count < 0 && errno == ECONNRESET;
     if (count <= 0) return false;
     early_.append(bytes, static_cast<std::size_t>(count));
     return true;
   }
 
   int socket_;
+  bool was_reset_ = false;
   std::string early_;
 };
 
