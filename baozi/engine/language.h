@@ -28,10 +28,10 @@
 #include <vector>
 
 #include "baozi/coro/stop.h"
+#include "baozi/engine/chat_format.h"
+#include "baozi/engine/token_chances.h"
 
 namespace baozi::engine {
-
-using Token = std::int32_t;
 
 // How keys and values are kept: 16 bits a number, or quantised to about 8.5 or 4.5.
 enum class KvType : std::uint8_t { kF16, kQ8, kQ4 };
@@ -46,6 +46,7 @@ struct LanguageOptions {
   bool map = true;                   // map the file instead of reading it
   bool lock = false;                 // keep the weights from being swapped out
   std::size_t memory_bytes_max = 0;  // refuse to load above the estimate; 0: no limit
+  std::string chat_template = {};    // Jinja, instead of the file's; empty: the file's
   // Called while loading with the share that is there, in [0, 1].
   std::function<void(float)> progress = {};
 };
@@ -92,6 +93,10 @@ struct Sampling {
   std::uint32_t seed = 0;
   std::vector<std::pair<Token, float>> bias = {};  // added to the logits
   std::string grammar = {};                        // GBNF; empty: none
+  // Text that the grammar has read when the answer begins: what the template wrote of it.
+  std::string grammar_prefix = {};
+  // The grammar waits for one of them; empty: it begins with the answer.
+  std::vector<GrammarTrigger> grammar_triggers = {};
 };
 
 struct ChatMessage {
@@ -107,6 +112,10 @@ class Sampler {
   virtual Token sample(std::span<const float> logits) = 0;
   // Takes note of a token that was there before: a prompt's, for the penalties.
   virtual void accept(Token token) = 0;
+  // How likely the model itself took `picked` to be, before bias, temperature, penalties and
+  // grammar, and the `top` most likely tokens; until the next call. Errors: kInvalidArgument (no
+  // such token).
+  virtual Chances chances(std::span<const float> logits, Token picked, int top) = 0;
 };
 
 class LanguageContext {
@@ -144,10 +153,21 @@ class LanguageModel {
   // The bytes a token stands for: maybe a part of a UTF-8 character only. Special tokens are empty
   // unless `special`.
   virtual std::string piece(Token token, bool special) const = 0;
-  // The conversation as one text for the model, by the chat template of its file; `answer`: the
-  // assistant's turn begins at its end. Errors: kFailedPrecondition (the file has no template),
-  // kInvalidArgument.
+  // A plain conversation as one text for the model, quickly; `answer`: the assistant's turn begins
+  // at its end. Errors: as chat.
   virtual std::string chat_text(std::span<const ChatMessage> messages, bool answer) const = 0;
+  // The conversation by the model's chat template. Errors: kInvalidArgument (messages, tools or a
+  // schema that make no sense, or that the template refuses; says why), kFailedPrecondition (there
+  // is no template, or it cannot be used).
+  virtual ChatPrompt chat(const ChatInput& input) const = 0;
+  // What the answer `text` to `prompt` says. `whole`: it is complete; an answer that does not keep
+  // to its format is content then. Otherwise: what is sure so far, which goes on to grow, unless
+  // the answer leaves its format. Never fails for what `text` says.
+  virtual ChatReply read_reply(const ChatPrompt& prompt, std::string_view text,
+                               bool whole) const = 0;
+  // GBNF of what follows a JSON schema. Errors: kInvalidArgument, kFailedPrecondition (this build
+  // cannot).
+  virtual std::string grammar_of_schema(std::string_view json_schema) const = 0;
   // Whether the token ends an answer.
   virtual bool ends(Token token) const noexcept = 0;
 

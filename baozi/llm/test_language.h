@@ -87,6 +87,22 @@ class ScriptedModel final : public engine::LanguageModel {
     if (!messages.empty() && messages.back().role == "user") text.back() = '?';
     return text;
   }
+  // The messages' JSON as it is; the template of a model without tools.
+  engine::ChatPrompt chat(const engine::ChatInput& input) const override {
+    if (input.messages.empty()) throw Error(Code::kInvalidArgument, "'messages' is no valid JSON");
+    engine::ChatPrompt prompt;
+    prompt.text = input.messages + (input.answer ? "?" : "");
+    prompt.grammar = input.grammar;
+    return prompt;
+  }
+  engine::ChatReply read_reply(const engine::ChatPrompt&, std::string_view text,
+                               bool) const override {
+    return {std::string(text), "", {}};
+  }
+  std::string grammar_of_schema(std::string_view json_schema) const override {
+    if (!json_schema.starts_with('{')) throw Error(Code::kInvalidArgument, "no valid JSON schema");
+    return "root ::= [^\\x00]*";
+  }
   bool ends(engine::Token token) const noexcept override { return token == kEndToken; }
   std::unique_ptr<engine::LanguageContext> create_context() override {
     return std::make_unique<ScriptedContext>(script_);
@@ -97,6 +113,14 @@ class ScriptedModel final : public engine::LanguageModel {
         return static_cast<engine::Token>(logits[0]);
       }
       void accept(engine::Token) override {}
+      // Sure of what is in the script.
+      engine::Chances chances(std::span<const float> logits, engine::Token picked,
+                              int top) override {
+        first_ = {static_cast<engine::Token>(logits[0]), 0};
+        return {picked == first_.token ? 0.0F : -100.0F,
+                {&first_, static_cast<std::size_t>(top > 0 ? 1 : 0)}};
+      }
+      engine::TokenChance first_;
     };
     return std::make_unique<First>();
   }

@@ -1,9 +1,14 @@
-# llama.cpp: $cache/llama/{include,lib,src}. Sourced by setup.sh.
+# llama.cpp: $cache/llama/{include,lib,share}. Sourced by setup.sh.
+#   include/llama-common  headers of its chat templates and schemas (libllama-common)
+#   share/templates       chat templates of some model families, for the tests
 # shellcheck shell=bash
+
+llama_templates=(Qwen-Qwen2.5-7B-Instruct Qwen-Qwen3-0.6B google-gemma-2-2b-it
+  meta-llama-Llama-3.1-8B-Instruct meta-llama-Llama-3.2-3B-Instruct)
 
 setup_llama() {
   [[ -z ${BAOZI_LLAMA_ROOT-} ]] || return 0
-  local target=$cache/llama wanted="$llama_version $llama_source_npm" machine library_npm
+  local target=$cache/llama wanted="$llama_version $llama_source_npm common" machine library_npm
   [[ -e $target/.stamp && $(<"$target/.stamp") == "$wanted" ]] && return 0
   machine=$(uname -m)
   library_npm=${llama_library_npm[$machine]-}
@@ -26,6 +31,13 @@ setup_llama() {
   git clone -q "$package/llama/gitRelease.bundle" "$dir/src" 2>/dev/null ||
     die "could not unpack the sources of llama.cpp"
   cp "$dir"/src/include/*.h "$dir"/src/ggml/include/*.h "$dir/include/"
+  mkdir -p "$dir/include/llama-common/jinja" "$dir/share/templates"
+  cp "$dir"/src/common/*.h "$dir/include/llama-common/"
+  cp "$dir"/src/common/jinja/*.h "$dir/include/llama-common/jinja/"
+  local template
+  for template in "${llama_templates[@]}"; do
+    cp "$dir/src/models/templates/$template.jinja" "$dir/share/templates/"
+  done
   rm -rf "$dir/src"
   echo "$wanted" >"$dir/.stamp"
   chmod -R u+rwX,go+rX "$dir"

@@ -150,12 +150,66 @@ TEST(LlamaEngine, SamplingThatMakesNoSense) {
   EXPECT_EQ(code({.temperature = -1}), Code::kInvalidArgument);
   EXPECT_EQ(code({.temperature = NAN}), Code::kInvalidArgument);
   EXPECT_EQ(code({.top_k = -5}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.temperature = 101}), Code::kInvalidArgument);
   EXPECT_EQ(code({.top_p = 1.1F}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.top_p = 0}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.min_p = -0.1F}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.presence_penalty = 1e9F}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.frequency_penalty = NAN}), Code::kInvalidArgument);
   EXPECT_EQ(code({.repetition_penalty = 0}), Code::kInvalidArgument);
   EXPECT_EQ(code({.bias = {{-3, 1.0F}}}), Code::kInvalidArgument);
   EXPECT_EQ(code({.bias = {{3, INFINITY}}}), Code::kInvalidArgument);
   EXPECT_EQ(code({.grammar = "root ::= [a-z"}), Code::kInvalidArgument);
   EXPECT_EQ(code({.grammar = "no root here"}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.grammar = "root ::= " + std::string(100'000, '(')}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.grammar = "root ::= \"a\"", .grammar_prefix = "b"}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.grammar = "root ::= \"a\"", .grammar_triggers = {{""}}}),
+            Code::kInvalidArgument);
+  EXPECT_EQ(code({.grammar = "root ::= \"a\"", .grammar_triggers = {{"(", true}}}),
+            Code::kInvalidArgument);
+}
+
+// As a template that has written the beginning of the answer.
+TEST(LlamaEngine, AGrammarGoesOnFromItsPrefix) {
+  EXPECT_EQ(answer({.grammar = R"(root ::= "<|im_start|>assistant\n" "baozi")",
+                    .grammar_prefix = "<|im_start|>assistant\n"}),
+            "baozi");
+}
+
+TEST(LlamaEngine, AGrammarThatWaitsBeginsWithItsTrigger) {
+  const Sampling waiting{
+      .temperature = 0,
+      .grammar = R"(root ::= " Paris" " is " [0-9]+)",
+      .grammar_triggers = {{" Paris"}},
+  };
+  EXPECT_THAT(answer(waiting), testing::ContainsRegex(" Paris is [0-9]+$"));
+  Sampling by_pattern = waiting;
+  by_pattern.grammar_triggers = {{"( Pa)ris", true}};
+  EXPECT_EQ(answer(by_pattern), answer(waiting));
+  Sampling never = waiting;
+  never.grammar_triggers = {{"<tool_call>"}};
+  EXPECT_EQ(answer(never), answer({.temperature = 0}));
+  // The grammar has nothing for what the trigger was a part of: the answer goes on without it.
+  Sampling other = waiting;
+  other.grammar = R"(root ::= "Berlin")";
+  EXPECT_EQ(answer(other), answer({.temperature = 0}));
+}
+
+TEST(LlamaEngine, ChancesOfTheModelItself) {
+  const auto context = model().create_context();
+  const std::vector<Token> tokens = model().tokenize("The capital of France is", true, true);
+  put(*context, tokens, 0, 0);
+  const std::span<const float> logits = context->logits(tokens.size() - 1);
+  const Token paris = model().tokenize(" Paris", false, false)[0];
+  // Neither temperature nor grammar change them.
+  const auto sampler = model().create_sampler({.temperature = 5, .grammar = "root ::= [0-9]+"});
+  const Chances chances = sampler->chances(logits, paris, 5);
+  ASSERT_EQ(chances.top.size(), 5u);
+  EXPECT_EQ(chances.top[0].token, paris);
+  EXPECT_EQ(chances.logprob, chances.top[0].logprob);
+  EXPECT_LT(chances.logprob, 0);
+  EXPECT_GT(chances.logprob, std::log(0.1));
+  EXPECT_EQ(error_of([&] { sampler->chances(logits, -1, 5); }).code(), Code::kInvalidArgument);
 }
 
 // A prefix that another sequence computed gives the same answer as one of its own.

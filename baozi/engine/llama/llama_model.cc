@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <llama.h>
 
+#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "baozi/base/error.h"
+#include "baozi/engine/llama/builtin_chat.h"
+#include "baozi/engine/llama/llama_chat.h"
 #include "baozi/engine/llama/llama_context.h"
 #include "baozi/engine/llama/llama_library.h"
 #include "baozi/engine/llama/llama_sampler.h"
@@ -54,6 +57,7 @@ class LlamaModel final : public LanguageModel {
     facts_.parameters = static_cast<std::int64_t>(llama_model_n_params(model_.get()));
     facts_.vocabulary = llama_vocab_n_tokens(vocabulary_);
     facts_.metadata = metadata_of(model_.get());
+    if (!options_.chat_template.empty()) facts_.chat_template = options_.chat_template;
   }
 
   const LanguageFacts& facts() const noexcept override { return facts_; }
@@ -93,31 +97,27 @@ class LlamaModel final : public LanguageModel {
     return text;
   }
 
-  // By llama.cpp's own knowledge of the common templates, not by running the file's Jinja.
+  // By libllama's own knowledge of the common templates where it has it: to run the file's Jinja
+  // takes milliseconds more, the first time.
   std::string chat_text(std::span<const ChatMessage> messages, bool answer) const override {
-    const char* form = llama_model_chat_template(model_.get(), nullptr);
-    if (form == nullptr)
-      throw Error(Code::kFailedPrecondition, "the model's file has no chat template");
-    std::vector<llama_chat_message> turns;
-    std::size_t size = 256;
-    for (const ChatMessage& message : messages) {
-      turns.push_back({message.role.c_str(), message.content.c_str()});
-      size += 2 * message.content.size() + 64;
-    }
-    std::string text(size, '\0');
-    const auto write = [&] {
-      return llama_chat_apply_template(form, turns.data(), turns.size(), answer, text.data(),
-                                       static_cast<std::int32_t>(text.size()));
-    };
-    std::int32_t written = write();
-    if (written < 0)
-      throw Error(Code::kFailedPrecondition, "llama.cpp does not know the model's chat template");
-    if (static_cast<std::size_t>(written) > text.size()) {
-      text.resize(static_cast<std::size_t>(written));
-      written = write();
-    }
-    text.resize(static_cast<std::size_t>(written));
-    return text;
+    if (facts_.chat_template.empty()) no_template();
+    std::string text = builtin_chat_text(facts_.chat_template, messages, answer);
+    return text.empty() ? conversations().text(messages, answer) : text;
+  }
+
+  ChatPrompt chat(const ChatInput& input) const override {
+    if (facts_.chat_template.empty()) no_template();
+    return has_llama_chat_library() ? conversations().chat(input)
+                                    : builtin_chat(facts_.chat_template, input);
+  }
+
+  ChatReply read_reply(const ChatPrompt& prompt, std::string_view text, bool whole) const override {
+    if (prompt.format == nullptr) return {std::string(text), "", {}};
+    return conversations().read_reply(*prompt.format, text, whole);
+  }
+
+  std::string grammar_of_schema(std::string_view json_schema) const override {
+    return llama_chat_library().grammar_of_schema(json_schema);
   }
 
   bool ends(Token token) const noexcept override { return llama_vocab_is_eog(vocabulary_, token); }
@@ -131,10 +131,23 @@ class LlamaModel final : public LanguageModel {
   }
 
  private:
+  [[noreturn]] static void no_template() {
+    throw Error(Code::kFailedPrecondition, "the model's file has no chat template");
+  }
+
+  // A template that cannot be used is tried again, and says so again.
+  const LlamaChat& conversations() const {
+    const std::lock_guard lock(chat_mutex_);
+    if (chat_ == nullptr) chat_ = llama_chat_library().open(model_.get(), options_.chat_template);
+    return *chat_;
+  }
+
   const LlamaModelHandle model_;
   const llama_vocab* const vocabulary_;
   LanguageFacts facts_;
   const LanguageOptions options_;
+  mutable std::mutex chat_mutex_;
+  mutable std::unique_ptr<LlamaChat> chat_;  // set once, guarded by chat_mutex_
 };
 
 }  // namespace

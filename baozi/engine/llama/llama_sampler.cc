@@ -4,10 +4,12 @@
 #include <llama.h>
 
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "baozi/base/error.h"
-#include "baozi/engine/llama/llama_library.h"
+#include "baozi/engine/llama/llama_grammar.h"
+#include "baozi/engine/token_chances.h"
 
 namespace baozi::engine {
 namespace {
@@ -27,6 +29,8 @@ void check(const Sampling& sampling, int vocabulary) {
   check_range("temperature", sampling.temperature, 0, 100);
   check_range("top_k", sampling.top_k, 0, 1e9);
   check_range("top_p", sampling.top_p, 0, 1);
+  if (sampling.top_p == 0)
+    throw Error(Code::kInvalidArgument, "'top_p' is 0, but must be above it, and at most 1");
   check_range("min_p", sampling.min_p, 0, 1);
   check_range("penalty_window", sampling.penalty_window, 0, 1e6);
   check_range("repetition_penalty", sampling.repetition_penalty, 0.01, 100);
@@ -70,27 +74,30 @@ class LlamaSampler final : public Sampler {
       add(llama_sampler_init_temp(sampling.temperature));
       add(llama_sampler_init_dist(sampling.seed));
     }
-    if (sampling.grammar.empty()) return;
-    const LlamaErrors errors;
-    grammar_.reset(llama_sampler_init_grammar(vocabulary_, sampling.grammar.c_str(), "root"));
-    if (grammar_ == nullptr) {
-      throw Error(Code::kInvalidArgument,
-                  fmt::format("the grammar does not parse: {}",
-                              errors.first().empty() ? "see GBNF" : errors.first()));
-    }
+    if (!sampling.grammar.empty()) grammar_.emplace(vocabulary_, sampling);
   }
 
   // The grammar is asked about the one token that was picked; only when it says no, about all.
   Token sample(std::span<const float> logits) override {
     Token picked = pick(logits, false);
-    if (grammar_ != nullptr && !allowed(picked)) picked = pick(logits, true);
+    if (grammar_.has_value() && !grammar_->allows(picked)) {
+      picked = pick(logits, true);
+      if (!grammar_->allows(picked)) {
+        throw Error(Code::kInvalidArgument,
+                    "the grammar leads to where no token of the model fits");
+      }
+    }
     llama_sampler_accept(chain_.get(), picked);
-    if (grammar_ != nullptr) llama_sampler_accept(grammar_.get(), picked);
+    if (grammar_.has_value()) grammar_->accept(picked);
     return picked;
   }
 
   // A grammar is of the answer only.
   void accept(Token token) override { llama_sampler_accept(chain_.get(), token); }
+
+  Chances chances(std::span<const float> logits, Token picked, int top) override {
+    return chances_.of(logits, picked, top);
+  }
 
  private:
   void add(llama_sampler* sampler) { llama_sampler_chain_add(chain_.get(), sampler); }
@@ -99,23 +106,17 @@ class LlamaSampler final : public Sampler {
     for (std::size_t i = 0; i < candidates_.size(); ++i)
       candidates_[i] = {static_cast<Token>(i), logits[i], 0};
     llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
-    if (by_grammar) llama_sampler_apply(grammar_.get(), &array);
+    if (by_grammar) grammar_->apply(array);
     llama_sampler_apply(chain_.get(), &array);
     if (array.selected < 0) throw Error(Code::kInternal, "no token was selected");
     return array.data[array.selected].id;
   }
 
-  bool allowed(Token token) {
-    llama_token_data one{token, 1, 0};
-    llama_token_data_array array{&one, 1, -1, false};
-    llama_sampler_apply(grammar_.get(), &array);
-    return !std::isinf(one.logit);
-  }
-
   const LlamaModelHandle model_;
   const llama_vocab* const vocabulary_;
   SamplerHandle chain_;
-  SamplerHandle grammar_;
+  std::optional<LlamaGrammar> grammar_;
+  TokenChances chances_;
   std::vector<llama_token_data> candidates_;  // reused; nothing is allocated by a sample
 };
 
