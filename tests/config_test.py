@@ -34,6 +34,9 @@ models:
     optimization_level: 1
     session_config: {session.intra_op.allow_spinning: "0"}
     memory_bytes_max: 1000000000
+    language: {answers_max: 4, context: 2048, window: 1024, batch: 256, threads: 2, kv: q8_0,
+               mmap: true, mlock: false, stall_ms: 100, prefixes: "off",
+               prefixes_bytes_max: 1000000}
     providers: []
 pipelines: []
 """
@@ -64,6 +67,8 @@ BAD = {
     "a fraction": ("models: [{path: bun.fake, threads: 1.5}]", "whole number"),
     "a choice": ("models: [{path: bun.fake, batch: {policy: eager}}]", "adaptive"),
     "log level": ("log_level: loud\nmodels: [{path: bun.fake}]", "info"),
+    "unknown key in language": ("models: [{path: a.gguf, language: {ctx: 1}}]", "context"),
+    "no boolean": ("models: [{path: a.gguf, language: {mmap: 1}}]", "true or false"),
     "a list": ("models: {path: bun.fake}", "list"),
     "a mapping": ("http: 8000\nmodels: [{path: bun.fake}]", "mapping"),
     "pad's words": ("models: [{path: bun.fake, pad: {input: zero}}]", "number"),
@@ -157,7 +162,8 @@ class DocumentTest(unittest.TestCase):
             with self.subTest(key):
                 self.assertTrue(key in rows, f"no row for {key}")
                 if default is not None:
-                    self.assertEqual(rows[key].strip(" `"), str(default))
+                    self.assertEqual(rows[key].strip(" `"),
+                                     default if isinstance(default, str) else json.dumps(default))
         settings = {key for key in rows if re.match(r"[a-z_]+(\[\])?(\.|$)", key) and
                     key.split(".")[0].split("[")[0] in SCHEMA["properties"]}
         self.assertEqual(settings - set(keys), set(), "keys that there are not")

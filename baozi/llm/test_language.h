@@ -23,6 +23,9 @@ struct LanguageScript {
   std::string answer = "ok";  // what follows any prompt that ends with a question mark
   int capacity = 1000;
   int steps_max = 512;
+  int fail_decodes = 0;  // so many of the next ones, with kInternal
+  int threads = 0;       // the latest use_threads()
+  bool fail_restores = false;
   std::vector<std::size_t> decodes;   // sizes, in order
   std::map<int, std::string> memory;  // by sequence: what is in the KV memory
 };
@@ -33,25 +36,40 @@ class ScriptedContext final : public engine::LanguageContext {
 
   void decode(std::span<const engine::Step> steps, const StopToken& stop) override {
     throw_if_stopped(stop);
+    if (script_.fail_decodes > 0) {
+      --script_.fail_decodes;
+      throw Error(Code::kInternal, "told to fail");
+    }
     script_.decodes.push_back(steps.size());
+    next_.assign(steps.size(), 0);
     for (const engine::Step& step : steps) {
       std::string& text = script_.memory[step.sequence];
       if (step.position != static_cast<int>(text.size()))
         throw Error(Code::kInvalidArgument, "a position is missing or taken");
       if (step.position >= script_.capacity) throw Error(Code::kResourceExhausted, "full");
       text += static_cast<char>(step.token);
+      next_[static_cast<std::size_t>(&step - steps.data())] = next(text);
     }
-    next_ = next(script_.memory[steps.back().sequence]);
   }
-  std::span<const float> logits(std::size_t) const override { return {&next_, 1}; }
+  std::span<const float> logits(std::size_t step) const override { return {&next_[step], 1}; }
   void forget(int sequence, int begin, int end) override {
     std::string& text = script_.memory[sequence];
     const auto from = std::min(text.size(), static_cast<std::size_t>(begin));
     text.erase(from, end < 0 ? std::string::npos : static_cast<std::size_t>(end) - from);
   }
-  void share(int, int, int, int) override {}
-  std::vector<std::byte> save(int) const override { return {}; }
-  void restore(int, std::span<const std::byte>) override {}
+  void share(int from, int to, int begin, int end) override {
+    script_.memory[to].assign(script_.memory[from], static_cast<std::size_t>(begin),
+                              static_cast<std::size_t>(end - begin));
+  }
+  std::vector<std::byte> save(int sequence) const override {
+    const auto bytes = std::as_bytes(std::span(script_.memory[sequence]));
+    return {bytes.begin(), bytes.end()};
+  }
+  void restore(int sequence, std::span<const std::byte> bytes) override {
+    if (script_.fail_restores) throw Error(Code::kInvalidArgument, "told to fail");
+    script_.memory[sequence].assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  void use_threads(int threads) override { script_.threads = threads; }
   int capacity() const noexcept override { return script_.capacity; }
   int steps_max() const noexcept override { return script_.steps_max; }
 
@@ -65,7 +83,7 @@ class ScriptedContext final : public engine::LanguageContext {
   }
 
   LanguageScript& script_;
-  float next_ = 0;
+  std::vector<float> next_;  // by step
 };
 
 class ScriptedModel final : public engine::LanguageModel {

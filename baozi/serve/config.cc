@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -63,6 +64,35 @@ std::vector<engine::Provider> read_providers(YamlReader& model, const fs::path& 
   return providers;
 }
 
+LanguageConfig read_language(YamlReader reader, const fs::path& base) {
+  LanguageConfig language;
+  engine::LanguageOptions& options = language.engine;
+  language.answers_max =
+      static_cast<int>(reader.integer("answers_max", language.answers_max, 1, 128));
+  options.context = static_cast<int>(reader.integer("context", 0, 0, 100'000'000));
+  language.window = static_cast<int>(reader.integer("window", 0, 0, 100'000'000));
+  options.batch = static_cast<int>(reader.integer("batch", options.batch, 1, 1 << 16));
+  options.threads = static_cast<int>(reader.integer("threads", 0, 0, 1024));
+  const std::string kv = reader.choice("kv", "f16", {"f16", "q8_0", "q4_0"});
+  options.kv = kv == "q8_0"   ? engine::KvType::kQ8
+               : kv == "q4_0" ? engine::KvType::kQ4
+                              : engine::KvType::kF16;
+  options.map = reader.boolean("mmap", true);
+  options.lock = reader.boolean("mlock", false);
+  language.stall =
+      std::chrono::milliseconds(reader.integer("stall_ms", language.stall.count(), 1, 3'600'000));
+  const std::string prefixes = reader.text("prefixes", "default");
+  if (prefixes == "off") {
+    language.prefixes.clear();
+  } else if (prefixes != "default") {
+    language.prefixes = base / prefixes;
+  }
+  language.prefixes_bytes_max = static_cast<std::size_t>(
+      reader.integer("prefixes_bytes_max", std::int64_t{1} << 30, 0, std::int64_t{1} << 50));
+  reader.finish();
+  return language;
+}
+
 ModelConfig read_model(YamlReader& reader, const fs::path& base) {
   ModelConfig model;
   model.path = base / reader.required_text("path");
@@ -81,6 +111,8 @@ ModelConfig read_model(YamlReader& reader, const fs::path& base) {
   model.options.memory_bytes_max =
       static_cast<std::size_t>(reader.integer("memory_bytes_max", 0, 0, std::int64_t{1} << 50));
   model.options.providers = read_providers(reader, base);
+  model.language = read_language(reader.child("language"), base);
+  model.language.engine.memory_bytes_max = model.options.memory_bytes_max;
   reader.finish();
   return model;
 }
@@ -156,6 +188,14 @@ Config config_of_folder(const fs::path& folder) {
 }
 
 }  // namespace
+
+fs::path default_prefixes() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/')
+    return fs::path(cache) / "baozi/prefixes";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+    return fs::path(home) / ".cache/baozi/prefixes";
+  return {};
+}
 
 Config parse_config(const std::string& text, const fs::path& file) {
   Config config;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "baozi/engine/engine.h"
+#include "baozi/engine/language.h"
 
 namespace baozi::serve {
 
@@ -37,6 +38,20 @@ struct BatchConfig {
   std::chrono::microseconds delay{1'000};  // for policy "delay"
 };
 
+// baozi/prefixes in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache); empty without either.
+std::filesystem::path default_prefixes();
+
+// Of a language model.
+struct LanguageConfig {
+  engine::LanguageOptions engine;
+  int answers_max = 8;                   // at once; others wait
+  int window = 0;                        // tokens of a prompt and its answer; 0: all of the context
+  std::chrono::milliseconds stall{150};  // what prompts of others may add between two tokens
+  // Where beginnings that requests share outlive the process; empty: nowhere.
+  std::filesystem::path prefixes = default_prefixes();
+  std::size_t prefixes_bytes_max = std::size_t{1} << 30;
+};
+
 struct ModelConfig {
   std::string name;
   std::filesystem::path path;  // a model file, or a folder of version folders
@@ -47,6 +62,7 @@ struct ModelConfig {
   std::map<std::string, double> pad;  // inputs that may be padded to a common length, and with what
   std::filesystem::path labels;       // a class name a line
   engine::ModelOptions options;
+  LanguageConfig language;
 };
 
 struct PipelineConfig {

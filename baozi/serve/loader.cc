@@ -13,6 +13,7 @@
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
 #include "baozi/engine/engine.h"
+#include "baozi/llm/scheduled_language.h"
 #include "baozi/pipeline/batched_model.h"
 #include "baozi/pipeline/builtin/model_files.h"
 
@@ -49,12 +50,54 @@ std::string reason_of(const std::exception_ptr& error) {
   }
 }
 
+// Ids for the past of conversations, beyond those of the answers at once.
+constexpr int kKeptSequences = 56;
+
+// What is kept of one model, type of KV memory and engine is of no use to another.
+std::optional<llm::PrefixStore> prefix_store(const engine::Engine& engine, const ModelConfig& model,
+                                             const ModelVersion& version) {
+  const LanguageConfig& language = model.language;
+  if (language.prefixes.empty()) return std::nullopt;
+  return llm::PrefixStore(language.prefixes,
+                          fmt::format("{} {} {}", llm::fingerprint(version.file),
+                                      static_cast<int>(language.engine.kv), engine.version()),
+                          language.prefixes_bytes_max);
+}
+
+std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const ModelConfig& model,
+                                               const ModelVersion& version, StopToken stop) {
+  engine::LanguageOptions options = model.language.engine;
+  options.sequences = model.language.answers_max + kKeptSequences;
+  options.batch = std::max(options.batch, model.language.answers_max);
+  std::shared_ptr<engine::LanguageModel> loaded =
+      engine.load_language(version.file, options, std::move(stop));
+  llm::ScheduledLanguageOptions served;
+  served.name = model.name;
+  served.version = version.version;
+  served.origin = {version.file, loaded->facts().metadata};
+  served.sequences = options.sequences;
+  served.running_max = model.language.answers_max;
+  if (model.queue_max > 0) served.queue_max = static_cast<std::size_t>(model.queue_max);
+  served.threads = options.threads > 0
+                       ? options.threads
+                       : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  served.window = model.language.window;
+  served.stall = model.language.stall;
+  const engine::LanguageMemory& memory = loaded->facts().memory;
+  log().info("{}: {}, about {} MB ({} of weights, {} of keys and values, {} to compute)",
+             model.name, loaded->facts().description, memory.total() >> 20, memory.weights >> 20,
+             memory.kv >> 20, memory.compute >> 20);
+  return std::make_shared<llm::ScheduledLanguage>(std::move(loaded), std::move(served),
+                                                  prefix_store(engine, model, version));
+}
+
 }  // namespace
 
 std::shared_ptr<model::Servable> open_model(const ModelConfig& model, const ModelVersion& version,
                                             StopToken stop) {
   engine::Engine& engine =
       model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
+  if (engine.of_language()) return open_language(engine, model, version, std::move(stop));
   pipeline::BatchedModelOptions options;
   options.name = model.name;
   options.version = version.version;

@@ -119,6 +119,15 @@ std::int64_t YamlReader::integer(const std::string& key, std::int64_t otherwise,
   return number;
 }
 
+bool YamlReader::boolean(const std::string& key, bool otherwise) {
+  const YAML::Node value = get(key);
+  if (!value) return otherwise;
+  const bool quoted = value.Tag() == "!";
+  if (!value.IsScalar() || quoted || (value.Scalar() != "true" && value.Scalar() != "false"))
+    fail("must be true or false", key);
+  return value.Scalar() == "true";
+}
+
 std::map<std::string, std::string> YamlReader::text_map(const std::string& key) {
   std::map<std::string, std::string> values;
   const YAML::Node value = get(key);

@@ -34,6 +34,7 @@ class LlamaContext final : public LanguageContext {
       : model_(std::move(model)),
         batch_max_(static_cast<std::size_t>(options.batch)),
         sequences_(options.sequences),
+        threads_(options.threads),
         vocabulary_(
             static_cast<std::size_t>(llama_vocab_n_tokens(llama_model_get_vocab(model_.get())))),
         tokens_(batch_max_),
@@ -144,6 +145,12 @@ class LlamaContext final : public LanguageContext {
                             errors.first().empty() ? "damaged" : errors.first()));
   }
 
+  void use_threads(int threads) override {
+    if (threads == threads_) return;
+    llama_set_n_threads(context_.get(), threads, threads);
+    threads_ = threads;
+  }
+
   int capacity() const noexcept override { return static_cast<int>(llama_n_ctx(context_.get())); }
   int steps_max() const noexcept override { return static_cast<int>(batch_max_); }
 
@@ -171,6 +178,7 @@ class LlamaContext final : public LanguageContext {
   const LlamaModelHandle model_;
   std::size_t batch_max_;  // constant after construction
   const int sequences_;
+  int threads_;
   const std::size_t vocabulary_;
   std::unique_ptr<llama_context, FreeContext> context_;
   llama_memory_t memory_ = nullptr;

@@ -1,0 +1,401 @@
+#include "baozi/llm/scheduled_language.h"
+
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "baozi/base/error.h"
+#include "baozi/base/log.h"
+#include "baozi/coro/event.h"
+#include "baozi/llm/answer_text.h"
+
+namespace baozi::llm {
+
+using engine::Token;
+
+// Between the lane, which writes the answer, and the task that reads it.
+struct ScheduledLanguage::Request {
+  CompletionRequest asked;
+  std::unique_ptr<engine::Sampler> sampler;
+  int max_tokens = 0;  // of the answer
+  Time arrived = Clock::now();
+
+  // The lane's.
+  AnswerText text;
+  int position = 0;        // tokens of the window that are taken
+  std::vector<Token> all;  // for kShift only: what the window holds
+
+  std::atomic<bool> wanted{true};
+  std::atomic<int> cached{0};
+  std::atomic<int> tokens{0};  // of the answer so far
+
+  Event news;
+  std::mutex mutex;
+  CompletionPiece piece;       // guarded by mutex: what was not read yet
+  std::optional<Error> error;  // guarded by mutex
+
+  void finish(const Error& why) {
+    {
+      const std::lock_guard lock(mutex);
+      error = why;
+    }
+    news.set();
+  }
+};
+
+class ScheduledLanguage::Answer final : public Completion {
+ public:
+  Answer(std::shared_ptr<Request> request, std::shared_ptr<ScheduledLanguage> owner)
+      : request_(std::move(request)), owner_(std::move(owner)) {}
+  ~Answer() override { request_->wanted.store(false, std::memory_order_relaxed); }
+
+  Task<CompletionPiece> next() override { return next(request_); }
+
+  CompletionUsage usage() const noexcept override {
+    return {static_cast<int>(request_->asked.prompt.size()),
+            request_->cached.load(std::memory_order_relaxed),
+            request_->tokens.load(std::memory_order_relaxed)};
+  }
+
+ private:
+  static Task<CompletionPiece> next(std::shared_ptr<Request> request) {
+    CompletionPiece piece;
+    while (piece.text.empty() && piece.chances.empty() && !piece.finish) {
+      co_await request->news.wait();
+      take(*request, piece);
+    }
+    co_return piece;
+  }
+
+  static void take(Request& request, CompletionPiece& piece) {
+    const std::lock_guard lock(request.mutex);
+    request.news.reset();
+    if (request.error) throw Error(*request.error);
+    std::swap(piece, request.piece);
+  }
+
+  const std::shared_ptr<Request> request_;
+  const std::shared_ptr<ScheduledLanguage> owner_;  // null where nobody shares it
+};
+
+namespace {
+
+// A prompt that is too long loses what is behind its first quarter of the window, until half the
+// window is free.
+void truncate(std::vector<Token>& tokens, int window) {
+  const auto size = static_cast<std::ptrdiff_t>(tokens.size());
+  const std::ptrdiff_t keep = std::max(window / 2, 1);
+  const std::ptrdiff_t head = window / 4;
+  if (size <= keep) return;
+  tokens.erase(tokens.begin() + head, tokens.end() - (keep - head));
+}
+
+// Of all threads of the process.
+Duration processor_time() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+SchedulerOptions scheduler_options(const ScheduledLanguageOptions& options,
+                                   const engine::LanguageContext& context) {
+  if (options.running_max < 1 || options.sequences < options.running_max) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("at least one answer at once, and at most one a sequence: not {} of {}",
+                            options.running_max, options.sequences));
+  }
+  if (context.steps_max() < options.running_max) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("{} answers at once need a batch of as many tokens at least, not {}",
+                            options.running_max, context.steps_max()));
+  }
+  return {.cells = context.capacity(),
+          .sequences = options.sequences,
+          .running_max = options.running_max,
+          .steps_max = context.steps_max()};
+}
+
+}  // namespace
+
+ScheduledLanguage::ScheduledLanguage(std::shared_ptr<engine::LanguageModel> model,
+                                     ScheduledLanguageOptions options,
+                                     std::optional<PrefixStore> prefixes)
+    : model_(std::move(model)),
+      options_(std::move(options)),
+      context_(model_->create_context()),
+      window_(options_.window > 0 ? std::min(options_.window, context_->capacity())
+                                  : context_->capacity()),
+      scheduler_(scheduler_options(options_, *context_)),
+      pace_(options_.stall),
+      threads_(options_.threads),
+      lane_(options_.name.empty() ? "llm" : options_.name) {
+  loop_.run = [](Work* work) noexcept { static_cast<Loop*>(work)->owner.turn(); };
+  if (!prefixes) return;
+  saver_ = std::make_unique<PrefixSaver>(std::move(*prefixes), *context_, scheduler_);
+  wake();  // to restore
+}
+
+ScheduledLanguage::~ScheduledLanguage() {
+  stop_.request_stop(Code::kUnavailable);
+  wake();
+}
+
+std::unique_ptr<Completion> ScheduledLanguage::start(CompletionRequest asked) {
+  if (asked.prompt.empty()) throw Error(Code::kInvalidArgument, "the prompt is empty");
+  const bool too_long = asked.prompt.size() >= static_cast<std::size_t>(window_);
+  if (too_long && asked.overflow == Overflow::kRefuse) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("the prompt has {} tokens, but the context holds {}, the answer "
+                            "included; shorten it, or ask for overflow \"truncate\"",
+                            asked.prompt.size(), window_));
+  }
+  if (refusal()) {
+    throw Error(Code::kResourceExhausted,
+                fmt::format("{} requests wait already; try again later", options_.queue_max));
+  }
+  if (too_long) truncate(asked.prompt, window_);
+  auto request = std::make_shared<Request>();
+  request->sampler = model_->create_sampler(asked.sampling);
+  const auto seen = std::min(asked.prompt.size(),
+                             static_cast<std::size_t>(std::max(64, asked.sampling.penalty_window)));
+  for (const Token token : std::span(asked.prompt).last(seen)) request->sampler->accept(token);
+  request->text = AnswerText(asked.stops);
+  request->max_tokens =
+      asked.max_tokens < 0 ? std::numeric_limits<int>::max() : std::max(asked.max_tokens, 1);
+  request->asked = std::move(asked);
+  {
+    const std::lock_guard lock(mutex_);
+    arrivals_.push_back(request);
+    waiting_.fetch_add(1, std::memory_order_relaxed);
+  }
+  wake();
+  return std::make_unique<Answer>(std::move(request), weak_from_this().lock());
+}
+
+std::optional<model::Refusal> ScheduledLanguage::refusal() const noexcept {
+  if (static_cast<std::size_t>(waiting_.load(std::memory_order_relaxed)) < options_.queue_max)
+    return std::nullopt;
+  return model::Refusal{"the model's queue is full", 1};
+}
+
+model::Statistics ScheduledLanguage::statistics() const {
+  const std::lock_guard lock(mutex_);
+  return statistics_;
+}
+
+Task<model::InferResponse> ScheduledLanguage::infer(model::InferRequest) {
+  throw Error(Code::kInvalidArgument,
+              fmt::format("{} is a language model: ask it at /v1/chat/completions or "
+                          "/v1/completions",
+                          options_.name));
+}
+
+LanguageLoad ScheduledLanguage::load() const noexcept {
+  return {.waiting = waiting_.load(std::memory_order_relaxed),
+          .running = running_.load(std::memory_order_relaxed),
+          .running_max = options_.running_max,
+          .tokens = tokens_.load(std::memory_order_relaxed),
+          .tokens_in_use = tokens_in_use_.load(std::memory_order_relaxed),
+          .tokens_max = context_->capacity()};
+}
+
+// ---- The lane
+
+void ScheduledLanguage::wake() noexcept {
+  if (!posted_.exchange(true, std::memory_order_acq_rel)) lane_.post(loop_);
+}
+
+void ScheduledLanguage::turn() noexcept {
+  bool more = false;
+  try {
+    more = step();
+  } catch (const Error& error) {
+    fail_all(error);
+    more = true;
+  } catch (const std::exception& error) {
+    fail_all(Error(Code::kInternal, error.what()));
+    more = true;
+  }
+  publish();
+  if (more) {
+    lane_.post_yield(loop_);
+    return;
+  }
+  posted_.store(false, std::memory_order_seq_cst);
+  // Who came after the look and before the store has not woken anybody.
+  const std::lock_guard lock(mutex_);
+  if (!arrivals_.empty()) wake();
+}
+
+// Whether there may be more to do.
+bool ScheduledLanguage::step() {
+  if (saver_ && !std::exchange(restored_, true)) saver_->restore();
+  take_in();
+  drop_unwanted();
+  if (stop_.token().stop_requested()) {
+    fail_all(Error(Code::kUnavailable, "the model is being unloaded"));
+    return false;
+  }
+  const Plan& plan = scheduler_.next({.prompt_tokens = pace_.prompt_tokens()});
+  carry_out(plan);
+  if (plan.steps.empty()) return !scheduler_.idle();
+  const Time begin = Clock::now();
+  const Duration cpu_begin = processor_time();
+  if (!decode(plan)) return true;
+  const Time now = Clock::now();
+  scheduler_.computed();
+  const int answers = static_cast<int>(plan.outputs.size());
+  const int prompt = static_cast<int>(plan.steps.size()) - answers;
+  pace_.took(answers, prompt, now - begin);
+  if (prompt == 0) threads_.took(answers, now - begin, processor_time() - cpu_begin, now);
+  for (const Plan::Output& output : plan.outputs) {
+    try {
+      give(output);
+    } catch (const Error& error) {  // of its own sampling: others are not concerned
+      requests_[static_cast<std::size_t>(output.job)]->finish(error);
+      end(output.job);
+    }
+  }
+  if (saver_) saver_->after(plan);
+  return true;
+}
+
+void ScheduledLanguage::take_in() {
+  {
+    const std::lock_guard lock(mutex_);
+    taken_in_.swap(arrivals_);
+  }
+  for (std::shared_ptr<Request>& request : taken_in_) {
+    const CompletionRequest& asked = request->asked;
+    const int size = static_cast<int>(asked.prompt.size());
+    request->position = size;
+    if (asked.overflow == Overflow::kShift) request->all = asked.prompt;
+    const int job = scheduler_.add({.tokens = asked.prompt,
+                                    .tokens_more = std::min(request->max_tokens, window_ - size),
+                                    .priority = asked.priority,
+                                    .client = asked.client});
+    if (requests_.size() <= static_cast<std::size_t>(job))
+      requests_.resize(static_cast<std::size_t>(job) + 1);
+    requests_[static_cast<std::size_t>(job)] = std::move(request);
+  }
+  taken_in_.clear();
+}
+
+void ScheduledLanguage::drop_unwanted() {
+  for (std::size_t job = 0; job < requests_.size(); ++job) {
+    if (requests_[job] && !requests_[job]->wanted.load(std::memory_order_relaxed))
+      end(static_cast<int>(job));
+  }
+}
+
+void ScheduledLanguage::carry_out(const Plan& plan) {
+  for (const Plan::Memory& each : plan.memory) {
+    if (each.from < 0) {
+      context_->forget(each.sequence, each.length, -1);
+    } else {
+      context_->share(each.from, each.sequence, 0, each.length);
+    }
+  }
+}
+
+// False when nothing was computed; then the plan is to be made anew.
+bool ScheduledLanguage::decode(const Plan& plan) {
+  try {
+    context_->use_threads(threads_.threads());
+    context_->decode(plan.steps, stop_.token());
+    return true;
+  } catch (const Error& error) {
+    scheduler_.failed();
+    // The memory has less room than its cells: fewer at once, then.
+    if (error.code() == Code::kResourceExhausted && scheduler_.put_back_one()) return false;
+    throw;
+  }
+}
+
+void ScheduledLanguage::give(const Plan::Output& output) {
+  Request& request = *requests_[static_cast<std::size_t>(output.job)];
+  const CompletionRequest& asked = request.asked;
+  const std::span<const float> logits = context_->logits(output.step);
+  const Token token = request.sampler->sample(logits);
+  request.cached.store(scheduler_.cached_tokens(output.job), std::memory_order_relaxed);
+  std::optional<Finish> finish;
+  std::string text;
+  if (model_->ends(token) && !asked.ignore_end) {
+    finish = Finish::kEnd;
+  } else {
+    text = request.text.add(model_->piece(token, asked.special));
+    const int tokens = request.tokens.load(std::memory_order_relaxed) + 1;
+    request.tokens.store(tokens, std::memory_order_relaxed);
+    ++request.position;
+    if (request.text.stopped()) {
+      finish = Finish::kStop;
+    } else if (tokens >= request.max_tokens ||
+               (request.position >= window_ && asked.overflow != Overflow::kShift)) {
+      finish = Finish::kLength;
+    }
+  }
+  if (finish) text += request.text.finish();
+  if (finish || !text.empty()) {
+    {
+      const std::lock_guard lock(request.mutex);
+      request.piece.text += text;
+      request.piece.finish = finish;
+    }
+    request.news.set();
+  }
+  if (finish) {
+    end(output.job);
+    return;
+  }
+  scheduler_.append(output.job, token);
+  if (asked.overflow != Overflow::kShift) return;
+  request.all.push_back(token);
+  if (request.position >= window_) shift(output.job);
+}
+
+void ScheduledLanguage::end(int job) {
+  scheduler_.end(job);
+  requests_[static_cast<std::size_t>(job)].reset();
+}
+
+// The answer goes on over its latest half, which is read again.
+void ScheduledLanguage::shift(int job) {
+  std::shared_ptr<Request> request = std::move(requests_[static_cast<std::size_t>(job)]);
+  scheduler_.end(job);
+  truncate(request->all, window_);
+  request->position = static_cast<int>(request->all.size());
+  const int again = scheduler_.add({.tokens = request->all,
+                                    .tokens_more = window_ - request->position,
+                                    .priority = request->asked.priority,
+                                    .client = request->asked.client});
+  if (requests_.size() <= static_cast<std::size_t>(again))
+    requests_.resize(static_cast<std::size_t>(again) + 1);
+  requests_[static_cast<std::size_t>(again)] = std::move(request);
+}
+
+void ScheduledLanguage::fail_all(const Error& error) {
+  take_in();
+  for (std::size_t job = 0; job < requests_.size(); ++job) {
+    if (!requests_[job]) continue;
+    requests_[job]->finish(error);
+    end(static_cast<int>(job));
+  }
+}
+
+void ScheduledLanguage::publish() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.store(static_cast<int>(scheduler_.waiting() + arrivals_.size()),
+                   std::memory_order_relaxed);
+  }
+  running_.store(static_cast<int>(scheduler_.running()), std::memory_order_relaxed);
+  tokens_.store(scheduler_.tree().cells(), std::memory_order_relaxed);
+  tokens_in_use_.store(scheduler_.tree().cells_open(), std::memory_order_relaxed);
+}
+
+}  // namespace baozi::llm

@@ -1,0 +1,289 @@
+#include "baozi/llm/scheduler.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+#include <utility>
+
+namespace baozi::llm {
+
+using engine::Token;
+
+namespace {
+
+// So many cells are gathered at once from the past, so that not every step looks for its few.
+constexpr int kEvictAtLeast = 64;
+// Cells a request that begins finds free beyond its prompt, lest its first words put it back.
+constexpr int kRoomToAnswer = 16;
+// A beginning shorter than this is not worth waiting for.
+constexpr int kWorthFollowing = 32;
+
+}  // namespace
+
+struct Scheduler::Job {
+  std::vector<Token> tokens;  // the prompt, and what was sampled
+  int priority = 0;
+  std::uint64_t arrival = 0;
+  Client* client = nullptr;
+  int sequence = -1;  // in the memory; -1: it waits
+  int computed = 0;   // of `tokens`, those in the memory
+  int cached = -1;    // of the prompt, found there when it began first
+  std::size_t tokens_max = 0;
+
+  int left() const noexcept { return static_cast<int>(tokens.size()) - computed; }
+};
+
+Scheduler::Scheduler(SchedulerOptions options) : options_(options), tree_(options.sequences) {
+  assert(options.running_max >= 1 && options.sequences >= options.running_max);
+  assert(options.steps_max >= options.running_max);
+}
+
+Scheduler::~Scheduler() = default;
+
+int Scheduler::add(JobRequest request) {
+  assert(!request.tokens.empty() && static_cast<int>(request.tokens.size()) < options_.cells);
+  auto made = std::make_unique<Job>();
+  made->tokens_max = request.tokens.size() + static_cast<std::size_t>(request.tokens_more);
+  made->tokens = std::move(request.tokens);
+  made->tokens.reserve(made->tokens_max);
+  made->priority = request.priority;
+  made->arrival = ++arrivals_;
+  made->client = &client(std::move(request.client));
+  ++made->client->jobs;
+  const auto free = std::ranges::find_if(jobs_, [](const auto& each) { return !each; });
+  const auto number = static_cast<int>(free - jobs_.begin());
+  if (free == jobs_.end()) {
+    jobs_.push_back(std::move(made));
+  } else {
+    *free = std::move(made);
+  }
+  waiting_.push_back(number);
+  return number;
+}
+
+const Plan& Scheduler::next(const StepLimits& limits) {
+  plan_.memory.clear();
+  plan_.memory.swap(owed_);
+  for (;;) {
+    plan_.steps.clear();
+    plan_.outputs.clear();
+    pieces_.clear();
+    planned_ = 0;
+    plan_next_tokens();
+    const int left = options_.steps_max - planned_;
+    plan_prompts(planned_ > 0 ? std::min(left, limits.prompt_tokens) : left);
+    // Prompts that hold the memory between them, each too little of it.
+    if (!plan_.steps.empty() || running_.size() < 2) return plan_;
+    put_back(last_running());
+  }
+}
+
+void Scheduler::computed() {
+  for (const Piece& piece : pieces_) {
+    Job& each = job(piece.job);
+    const auto begin = static_cast<std::size_t>(each.computed);
+    const auto count = static_cast<std::size_t>(piece.count);
+    tree_.extend(each.sequence, std::span(each.tokens).subspan(begin, count),
+                 each.tokens_max - std::min(each.tokens_max, begin + count));
+    each.computed += piece.count;
+    each.client->served += count;
+  }
+  pieces_.clear();
+}
+
+void Scheduler::failed() { pieces_.clear(); }
+
+void Scheduler::append(int number, Token token) {
+  assert(job(number).left() == 0 && "it has no output yet");
+  job(number).tokens.push_back(token);
+}
+
+void Scheduler::end(int number) {
+  assert(pieces_.empty() && "in the middle of a plan");
+  if (job(number).sequence >= 0) close(job(number).sequence);
+  std::erase(waiting_, number);
+  std::erase(running_, number);
+  Client* const client = job(number).client;
+  jobs_[static_cast<std::size_t>(number)].reset();
+  if (--client->jobs == 0)
+    std::erase_if(clients_, [client](const auto& each) { return each.get() == client; });
+}
+
+bool Scheduler::put_back_one() {
+  if (running_.size() < 2) return false;
+  put_back(last_running());
+  return true;
+}
+
+int Scheduler::reserve_sequence() {
+  const auto opened = tree_.open({});
+  return opened ? opened->sequence : -1;
+}
+
+void Scheduler::restored(int sequence, std::span<const Token> tokens) {
+  tree_.extend(sequence, tokens, 0);
+  close(sequence);
+}
+
+void Scheduler::not_restored(int sequence) { close(sequence); }
+
+int Scheduler::cached_tokens(int number) const noexcept { return std::max(0, job(number).cached); }
+
+// ---- Who goes first
+
+// A newcomer begins at the least that anyone present was given: it has no claims from the past.
+Scheduler::Client& Scheduler::client(std::string name) {
+  const auto known = std::ranges::find(clients_, name, &Client::name);
+  if (known != clients_.end()) return **known;
+  auto made = std::make_unique<Client>();
+  made->name = std::move(name);
+  if (!clients_.empty())
+    made->served = (*std::ranges::min_element(clients_, {}, &Client::served))->served;
+  clients_.push_back(std::move(made));
+  return *clients_.back();
+}
+
+bool Scheduler::goes_before(int a, int b) const {
+  const Job& first = job(a);
+  const Job& second = job(b);
+  if (first.priority != second.priority) return first.priority > second.priority;
+  if (first.client->served != second.client->served)
+    return first.client->served < second.client->served;
+  return first.arrival < second.arrival;
+}
+
+// Whom it costs least to put back: what it was given does not count, or two would take turns.
+int Scheduler::last_running() const {
+  return *std::ranges::max_element(running_, [this](int a, int b) {
+    const Job& first = job(a);
+    const Job& second = job(b);
+    return first.priority != second.priority ? first.priority > second.priority
+                                             : first.arrival < second.arrival;
+  });
+}
+
+// ---- Room in the memory
+
+int Scheduler::room() const noexcept { return options_.cells - tree_.cells() - planned_; }
+
+bool Scheduler::make_room(int cells) {
+  while (room() < cells) {
+    if (!evict(std::max(cells - room(), kEvictAtLeast))) return false;
+  }
+  return true;
+}
+
+bool Scheduler::evict(int cells) {
+  const auto evicted = tree_.evict(cells);
+  if (!evicted) return false;
+  plan_.memory.push_back({-1, evicted->sequence, evicted->begin});
+  return true;
+}
+
+// It may happen before a plan or within one: what is owed is done first either way, because a
+// sequence that was closed is in no step of the plan.
+void Scheduler::close(int sequence) {
+  if (!tree_.close(sequence)) owed_.push_back({-1, sequence, 0});
+}
+
+void Scheduler::put_back(int number) {
+  Job& each = job(number);
+  close(each.sequence);
+  plan_.memory.insert(plan_.memory.end(), owed_.begin(), owed_.end());
+  owed_.clear();
+  each.sequence = -1;
+  each.computed = 0;
+  std::erase(running_, number);
+  waiting_.push_back(number);
+}
+
+// ---- The plan
+
+// One token for everyone who answers; where there is no room, fewer answer.
+void Scheduler::plan_next_tokens() {
+  const auto answers = [this](int number) { return job(number).left() == 1; };
+  while (!make_room(static_cast<int>(std::ranges::count_if(running_, answers))) &&
+         running_.size() > 1) {
+    put_back(last_running());
+  }
+  for (const int number : running_)
+    if (answers(number)) plan_piece(number, 1);
+}
+
+void Scheduler::plan_prompts(int budget) {
+  std::ranges::sort(running_, [this](int a, int b) { return goes_before(a, b); });
+  for (const int number : running_) {
+    if (budget <= 0) return;
+    if (job(number).left() > 1) budget -= plan_piece(number, budget);
+  }
+  admit(budget);
+}
+
+void Scheduler::admit(int budget) {
+  std::ranges::sort(waiting_, [this](int a, int b) { return goes_before(a, b); });
+  std::size_t at = 0;
+  while (at < waiting_.size() && budget > 0 &&
+         static_cast<int>(running_.size()) < options_.running_max) {
+    const int number = waiting_[at];
+    const Start result = start(number);
+    if (result == Start::kNoRoom) return;  // and nobody overtakes it
+    if (result == Start::kFollows) {
+      ++at;
+      continue;
+    }
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(at));
+    running_.push_back(number);
+    budget -= plan_piece(number, budget);
+  }
+}
+
+// Whether another computes now what this one could share.
+bool Scheduler::follows_another(const Job& waiting, int known) const {
+  const auto prompt = std::span(waiting.tokens).first(waiting.tokens.size() - 1);
+  return std::ranges::any_of(running_, [&](int number) {
+    const Job& other = job(number);
+    if (other.left() < 2) return false;
+    const auto differs = std::ranges::mismatch(prompt, other.tokens).in1;
+    return differs - prompt.begin() >= known + kWorthFollowing;
+  });
+}
+
+Scheduler::Start Scheduler::start(int number) {
+  Job& each = job(number);
+  // The last token is computed in any case: the answer begins with its logits.
+  const auto prompt = std::span(each.tokens).first(each.tokens.size() - 1);
+  PrefixTree::Match known = tree_.match(prompt);
+  if (follows_another(each, known.length)) return Start::kFollows;
+  const int wanted =
+      static_cast<int>(each.tokens.size()) - known.length + (running_.empty() ? 0 : kRoomToAnswer);
+  if (room() + tree_.cells() - tree_.cells_open() - known.idle < wanted) return Start::kNoRoom;
+  auto opened = tree_.open(known);
+  while (!opened) {
+    if (!evict(std::numeric_limits<int>::max())) return Start::kNoRoom;
+    known = tree_.match(prompt);
+    opened = tree_.open(known);
+  }
+  if (opened->copied) plan_.memory.push_back({known.sequence, opened->sequence, known.length});
+  each.sequence = opened->sequence;
+  each.computed = known.length;
+  if (each.cached < 0) each.cached = known.length;
+  return Start::kStarted;
+}
+
+// Plans the next tokens of a request, as many as there is room for; how many those are.
+int Scheduler::plan_piece(int number, int count_max) {
+  Job& each = job(number);
+  int count = std::min(count_max, each.left());
+  if (!make_room(count)) count = room();
+  if (count <= 0) return 0;
+  for (int i = each.computed; i < each.computed + count; ++i) {
+    const bool last = i + 1 == static_cast<int>(each.tokens.size());
+    if (last) plan_.outputs.push_back({number, plan_.steps.size()});
+    plan_.steps.push_back({each.tokens[static_cast<std::size_t>(i)], i, each.sequence, last});
+  }
+  pieces_.push_back({number, count});
+  planned_ += count;
+  return count;
+}
+
+}  // namespace baozi::llm

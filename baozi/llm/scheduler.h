@@ -1,0 +1,144 @@
+// Scheduler: which tokens of which requests the next step of a language model computes. Continuous
+// batching: every running request gets its next token in every step, and what room is left goes to
+// prompts, in pieces.
+//
+//   int job = scheduler.add({.tokens = prompt, …});
+//   const Plan& plan = scheduler.next({.prompt_tokens = 256});
+//   … carry out plan.memory, decode plan.steps …
+//   scheduler.computed();
+//   for (const Plan::Output& output : plan.outputs) scheduler.append(output.job, sampled token);
+//   scheduler.end(job);                                    // answered, or nobody wants it any more
+//
+// A request whose prompt begins as one that is being computed waits for that one, and shares it.
+// When the memory is full, what was kept of past requests goes first, then the request that is last
+// in order is put back; later it goes on where it was.
+//
+// Thread safety: none. Pure: no clock, no context, no random source.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "baozi/engine/language.h"
+#include "baozi/llm/prefix_tree.h"
+
+namespace baozi::llm {
+
+struct SchedulerOptions {
+  int cells = 4096;     // tokens the KV memory holds
+  int sequences = 64;   // ids the memory knows; those beyond running_max keep the past
+  int running_max = 8;  // requests in one step
+  int steps_max = 512;  // tokens of one step
+};
+
+struct JobRequest {
+  std::vector<engine::Token> tokens;  // at least one, and fewer than the memory's cells
+  int tokens_more = 0;                // how many append() may add, for reserving memory
+  int priority = 0;                   // higher goes first
+  std::string client = {};            // who was given less goes first
+};
+
+struct StepLimits {
+  int prompt_tokens = 512;  // at most so many while a running request waits for its next token
+};
+
+// What to do, in this order: `memory`, then one decode of `steps`.
+struct Plan {
+  struct Memory {
+    int from = -1;  // share the first `length` tokens of it with `sequence`; -1: forget them from
+                    // `length` on
+    int sequence = 0;
+    int length = 0;
+  };
+  struct Output {
+    int job = 0;
+    std::size_t step = 0;  // whose logits it is sampled from
+  };
+  std::vector<Memory> memory;
+  std::vector<engine::Step> steps;
+  std::vector<Output> outputs;
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(SchedulerOptions options);
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // A number for the request, free again after end().
+  int add(JobRequest request);
+  // The step's plan, until the next call; empty when there is nothing to do. Each plan with steps
+  // is followed by computed() or failed().
+  const Plan& next(const StepLimits& limits);
+  void computed();
+  // None of the steps were computed; what was done in the memory stays.
+  void failed();
+  // The token that was sampled for a job which had an output.
+  void append(int job, engine::Token token);
+  // The answer is complete, or not wanted any more. Between plans.
+  void end(int job);
+  // Puts the running request that is last in order back among those who wait; false when at most
+  // one runs. For a decode that found less room than there should be.
+  bool put_back_one();
+
+  // A sequence's tokens that came from elsewhere (a disk) and are in the memory now: `tokens` under
+  // the id that `reserve_sequence` gave. It is kept as the past of a request.
+  int reserve_sequence();  // -1: none is free
+  void restored(int sequence, std::span<const engine::Token> tokens);
+  void not_restored(int sequence);
+
+  std::size_t waiting() const noexcept { return waiting_.size(); }
+  std::size_t running() const noexcept { return running_.size(); }
+  bool idle() const noexcept { return running_.empty() && waiting_.empty(); }
+  int cached_tokens(int job) const noexcept;  // of the prompt, found in the memory at its start
+  const PrefixTree& tree() const noexcept { return tree_; }
+
+ private:
+  struct Job;
+  struct Client {
+    std::string name;
+    int jobs = 0;
+    std::uint64_t served = 0;  // tokens computed
+  };
+  struct Piece {
+    int job;
+    int count;
+  };
+  enum class Start : std::uint8_t { kStarted, kFollows, kNoRoom };
+
+  Job& job(int number) { return *jobs_[static_cast<std::size_t>(number)]; }
+  const Job& job(int number) const { return *jobs_[static_cast<std::size_t>(number)]; }
+  Client& client(std::string name);
+  bool goes_before(int a, int b) const;
+  int room() const noexcept;
+  bool make_room(int cells);
+  bool evict(int cells);
+  void close(int sequence);
+  void put_back(int number);
+  int last_running() const;
+  void plan_next_tokens();
+  void plan_prompts(int budget);
+  void admit(int budget);
+  bool follows_another(const Job& waiting, int known) const;
+  Start start(int number);
+  int plan_piece(int number, int count_max);
+
+  const SchedulerOptions options_;
+  PrefixTree tree_;
+  std::vector<std::unique_ptr<Job>> jobs_;  // by number; null: free
+  std::vector<int> waiting_;
+  std::vector<int> running_;
+  std::vector<std::unique_ptr<Client>> clients_;  // of the jobs there are
+  std::vector<Plan::Memory> owed_;                // to be done first in the next plan
+  Plan plan_;
+  std::vector<Piece> pieces_;  // of the plan
+  int planned_ = 0;            // cells that the plan's steps will take
+  std::uint64_t arrivals_ = 0;
+};
+
+}  // namespace baozi::llm

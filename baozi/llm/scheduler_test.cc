@@ -1,0 +1,313 @@
+#include "baozi/llm/scheduler.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace baozi::llm {
+namespace {
+
+using engine::Step;
+using engine::Token;
+
+std::vector<Token> tokens_of(std::string_view text) { return {text.begin(), text.end()}; }
+
+// A KV memory that believes nothing: positions must follow each other, and the cells must suffice.
+class Memory {
+ public:
+  explicit Memory(int cells) : cells_(cells) {}
+
+  void carry_out(const Plan& plan) {
+    for (const Plan::Memory& each : plan.memory) {
+      std::vector<int>& sequence = held_[each.sequence];
+      if (each.from < 0) {
+        ASSERT_LE(each.length, static_cast<int>(sequence.size()));
+        sequence.resize(static_cast<std::size_t>(each.length));
+      } else {
+        ASSERT_TRUE(sequence.empty()) << "shared with a sequence in use";
+        const std::vector<int>& from = held_[each.from];
+        ASSERT_LE(each.length, static_cast<int>(from.size()));
+        sequence.assign(from.begin(), from.begin() + each.length);
+      }
+    }
+    for (const Step& step : plan.steps) {
+      std::vector<int>& sequence = held_[step.sequence];
+      ASSERT_EQ(step.position, static_cast<int>(sequence.size()));
+      sequence.push_back(static_cast<int>(tokens_.size()));
+      tokens_.push_back(step.token);
+    }
+    ASSERT_LE(used(), cells_);
+  }
+
+  std::vector<Token> text(int sequence) {
+    std::vector<Token> text;
+    for (const int cell : held_[sequence]) text.push_back(tokens_[static_cast<std::size_t>(cell)]);
+    return text;
+  }
+
+ private:
+  int used() const {
+    std::set<int> cells;
+    for (const auto& [sequence, held] : held_) cells.insert(held.begin(), held.end());
+    return static_cast<int>(cells.size());
+  }
+
+  const int cells_;
+  std::vector<Token> tokens_;             // of every cell there ever was
+  std::map<int, std::vector<int>> held_;  // cells, by sequence
+};
+
+// "s0<s1[5] f2[0] | s0:5-9* s1:7": shares, forgets, then each sequence's positions; * has an
+// output.
+std::string text_of(const Plan& plan) {
+  std::string text;
+  for (const Plan::Memory& each : plan.memory) {
+    text += each.from < 0 ? fmt::format("f{}[{}] ", each.sequence, each.length)
+                          : fmt::format("s{}<s{}[{}] ", each.sequence, each.from, each.length);
+  }
+  text += "|";
+  for (std::size_t i = 0; i < plan.steps.size();) {
+    std::size_t last = i;
+    while (last + 1 < plan.steps.size() &&
+           plan.steps[last + 1].sequence == plan.steps[i].sequence) {
+      ++last;
+    }
+    text += fmt::format(" s{}:{}-{}{}", plan.steps[i].sequence, plan.steps[i].position,
+                        plan.steps[last].position, plan.steps[last].output ? "*" : "");
+    i = last + 1;
+  }
+  return text;
+}
+
+// One step with everything carried out; each output becomes the token '.'.
+std::string step(Scheduler& scheduler, int prompt_tokens = 512) {
+  const Plan& plan = scheduler.next({.prompt_tokens = prompt_tokens});
+  const std::string text = text_of(plan);
+  scheduler.computed();
+  for (const Plan::Output& output : plan.outputs) scheduler.append(output.job, '.');
+  return text;
+}
+
+constexpr SchedulerOptions kSmall{
+    .cells = 1000, .sequences = 8, .running_max = 4, .steps_max = 100};
+
+TEST(Scheduler, NothingToDoIsAnEmptyPlan) {
+  Scheduler scheduler(kSmall);
+  EXPECT_EQ(step(scheduler), "|");
+  EXPECT_TRUE(scheduler.idle());
+}
+
+TEST(Scheduler, APromptIsReadThenOneTokenAStepFollows) {
+  Scheduler scheduler(kSmall);
+  const int job = scheduler.add({.tokens = tokens_of("hello")});
+  EXPECT_EQ(step(scheduler), "| s0:0-4*");
+  EXPECT_EQ(step(scheduler), "| s0:5-5*");
+  EXPECT_EQ(step(scheduler), "| s0:6-6*");
+  scheduler.end(job);
+  EXPECT_EQ(step(scheduler), "|");
+}
+
+TEST(Scheduler, ALongPromptIsReadInPieces) {
+  Scheduler scheduler(kSmall);
+  scheduler.add({.tokens = std::vector<Token>(250, 'a')});
+  EXPECT_EQ(step(scheduler), "| s0:0-99");
+  EXPECT_EQ(step(scheduler), "| s0:100-199");
+  EXPECT_EQ(step(scheduler), "| s0:200-249*");
+}
+
+// Whoever answers gets the next token in every step, and waits for no more than the limit.
+TEST(Scheduler, APromptTakesSmallPiecesWhileOthersAnswer) {
+  Scheduler scheduler(kSmall);
+  scheduler.add({.tokens = tokens_of("hello")});
+  step(scheduler);
+  scheduler.add({.tokens = std::vector<Token>(50, 'a')});
+  EXPECT_EQ(step(scheduler, 30), "| s0:5-5* s1:0-29");
+  EXPECT_EQ(step(scheduler, 30), "| s0:6-6* s1:30-49*");
+  EXPECT_EQ(step(scheduler, 30), "| s0:7-7* s1:50-50*");
+}
+
+TEST(Scheduler, NoMoreRunThanAllowed) {
+  Scheduler scheduler(kSmall);
+  std::vector<int> jobs;
+  for (char c = 'a'; c < 'g'; ++c) jobs.push_back(scheduler.add({.tokens = {c}}));
+  EXPECT_EQ(step(scheduler), "| s0:0-0* s1:0-0* s2:0-0* s3:0-0*");
+  EXPECT_EQ(scheduler.waiting(), 2u);
+  scheduler.end(jobs[1]);
+  step(scheduler);
+  EXPECT_EQ(scheduler.waiting(), 1u);
+  EXPECT_EQ(scheduler.running(), 4u);
+}
+
+TEST(Scheduler, APromptThatIsKnownIsSharedNotComputed) {
+  Scheduler scheduler(kSmall);
+  const std::string system(60, 's');
+  scheduler.add({.tokens = tokens_of(system + "one")});
+  step(scheduler);
+  const int second = scheduler.add({.tokens = tokens_of(system + "two")});
+  EXPECT_EQ(step(scheduler), "s1<s0[60] | s0:63-63* s1:60-62*");
+  EXPECT_EQ(scheduler.cached_tokens(second), 60);
+}
+
+// Eight clients with one new system prompt cost one reading of it.
+TEST(Scheduler, ThoseWhoBeginAlikeWaitForTheFirst) {
+  Scheduler scheduler(kSmall);
+  const std::string system(150, 's');
+  for (const char* text : {"one", "two", "six"})
+    scheduler.add({.tokens = tokens_of(system + text)});
+  scheduler.add({.tokens = tokens_of("another")});
+  EXPECT_EQ(step(scheduler), "| s0:0-99");
+  EXPECT_EQ(step(scheduler), "| s0:100-152* s1:0-6*");
+  EXPECT_EQ(step(scheduler), "s2<s0[150] s3<s2[150] | s0:153-153* s1:7-7* s2:150-152* s3:150-152*");
+}
+
+TEST(Scheduler, WhenTheFirstGivesUpTheNextReadsOn) {
+  Scheduler scheduler(kSmall);
+  const std::string system(150, 's');
+  const int first = scheduler.add({.tokens = tokens_of(system + "one")});
+  scheduler.add({.tokens = tokens_of(system + "two")});
+  step(scheduler);
+  scheduler.end(first);
+  EXPECT_EQ(step(scheduler), "| s0:100-152*") << "the kept sequence is taken over";
+}
+
+TEST(Scheduler, HigherPriorityGoesFirst) {
+  Scheduler scheduler({.cells = 1000, .sequences = 8, .running_max = 1, .steps_max = 100});
+  scheduler.add({.tokens = tokens_of("low")});
+  const int high = scheduler.add({.tokens = tokens_of("high"), .priority = 1});
+  EXPECT_EQ(step(scheduler), "| s0:0-3*");
+  scheduler.end(high);
+  EXPECT_EQ(step(scheduler), "| s1:0-2*");
+}
+
+// A client with many requests does not keep another one waiting behind all of them.
+TEST(Scheduler, ClientsTakeTurns) {
+  Scheduler scheduler({.cells = 1000, .sequences = 8, .running_max = 1, .steps_max = 100});
+  const int first = scheduler.add({.tokens = tokens_of("aaaa"), .client = "greedy"});
+  const int second = scheduler.add({.tokens = tokens_of("bbbb"), .client = "greedy"});
+  scheduler.add({.tokens = tokens_of("dddd"), .client = "greedy"});
+  step(scheduler);
+  scheduler.add({.tokens = tokens_of("cc"), .client = "modest"});
+  scheduler.end(first);
+  EXPECT_EQ(step(scheduler), "| s1:0-3*");
+  scheduler.end(second);
+  EXPECT_EQ(step(scheduler), "| s2:0-1*");
+}
+
+TEST(Scheduler, ThePastMakesRoomForThePresent) {
+  Scheduler scheduler({.cells = 100, .sequences = 8, .running_max = 2, .steps_max = 100});
+  const int past = scheduler.add({.tokens = std::vector<Token>(80, 'p')});
+  step(scheduler);
+  scheduler.end(past);
+  scheduler.add({.tokens = std::vector<Token>(60, 'n')});
+  EXPECT_EQ(step(scheduler), "f0[16] | s1:0-59*");
+}
+
+// The evicted request goes on where it was: what it had said is computed again, not said again.
+TEST(Scheduler, WhoIsPutBackResumes) {
+  Scheduler scheduler({.cells = 60, .sequences = 8, .running_max = 2, .steps_max = 100});
+  const int first = scheduler.add({.tokens = std::vector<Token>(20, 'a')});
+  step(scheduler);
+  const int second = scheduler.add({.tokens = std::vector<Token>(20, 'b')});
+  step(scheduler);
+  EXPECT_EQ(scheduler.running(), 2u);
+  while (scheduler.waiting() == 0) step(scheduler);
+  scheduler.end(first);
+  const Plan& plan = scheduler.next({});
+  ASSERT_EQ(plan.outputs.size(), 1u);
+  EXPECT_EQ(plan.outputs[0].job, second);
+  EXPECT_GT(plan.steps.back().position, 20);
+}
+
+TEST(Scheduler, AFailedStepIsPlannedAgain) {
+  Scheduler scheduler(kSmall);
+  scheduler.add({.tokens = tokens_of("hello")});
+  scheduler.next({});
+  scheduler.failed();
+  EXPECT_EQ(step(scheduler), "| s0:0-4*");
+}
+
+TEST(Scheduler, WhatWasRestoredIsKnown) {
+  Scheduler scheduler(kSmall);
+  const int sequence = scheduler.reserve_sequence();
+  scheduler.restored(sequence, tokens_of("system prompt"));
+  const int job = scheduler.add({.tokens = tokens_of("system prompt, and more")});
+  EXPECT_EQ(step(scheduler), "| s0:13-22*");
+  EXPECT_EQ(scheduler.cached_tokens(job), 13);
+}
+
+TEST(Scheduler, AReservedSequenceCanBeGivenBack) {
+  Scheduler scheduler(kSmall);
+  scheduler.not_restored(scheduler.reserve_sequence());
+  EXPECT_EQ(step(scheduler), "f0[0] |");
+  EXPECT_EQ(scheduler.tree().cells(), 0);
+}
+
+// Many requests of all kinds through a small memory: what the memory holds is always what it
+// should, limits are kept, and everyone is answered.
+TEST(Scheduler, RandomLoadIsAnsweredAndNothingIsMixedUp) {
+  const auto seed = static_cast<unsigned>(std::random_device{}());
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  const SchedulerOptions options{.cells = 120, .sequences = 6, .running_max = 4, .steps_max = 24};
+  Scheduler scheduler(options);
+  Memory memory(options.cells);
+  struct Asked {
+    std::vector<Token> tokens;
+    int wanted;  // tokens
+  };
+  std::map<int, Asked> jobs;
+  int left_to_ask = 300;
+  int steps = 0;
+  while (left_to_ask > 0 || !jobs.empty()) {
+    ASSERT_LT(++steps, 50'000) << "somebody is never answered";
+    while (left_to_ask > 0 && below(3) == 0) {
+      std::vector<Token> prompt(static_cast<std::size_t>(40 * below(2)), 's');
+      for (int i = 1 + below(40); i > 0; --i) prompt.push_back(static_cast<Token>('a' + below(2)));
+      const int job = scheduler.add({.tokens = prompt,
+                                     .priority = below(2),
+                                     .client = std::string(1, static_cast<char>('A' + below(3)))});
+      jobs[job] = {prompt, 1 + below(30)};
+      --left_to_ask;
+    }
+    if (!jobs.empty() && below(20) == 0) {  // nobody wants it any more
+      const int job = jobs.begin()->first;
+      scheduler.end(job);
+      jobs.erase(job);
+    }
+    const int limit = 1 + below(30);
+    const Plan& plan = scheduler.next({.prompt_tokens = limit});
+    ASSERT_NO_FATAL_FAILURE(memory.carry_out({plan.memory, {}, {}}));
+    if (below(10) == 0 && !plan.steps.empty()) {
+      scheduler.failed();
+      continue;
+    }
+    ASSERT_LE(static_cast<int>(plan.steps.size()), options.steps_max);
+    ASSERT_NO_FATAL_FAILURE(memory.carry_out({{}, plan.steps, {}}));
+    scheduler.computed();
+    ASSERT_TRUE(scheduler.tree().consistent());
+    for (const Plan::Output& output : plan.outputs) {
+      Asked& asked = jobs.at(output.job);
+      ASSERT_EQ(memory.text(plan.steps[output.step].sequence), asked.tokens);
+      if (--asked.wanted == 0) {
+        scheduler.end(output.job);
+        jobs.erase(output.job);
+      } else {
+        const auto next = static_cast<Token>('a' + below(3));
+        scheduler.append(output.job, next);
+        asked.tokens.push_back(next);
+      }
+    }
+  }
+  EXPECT_TRUE(scheduler.idle());
+}
+
+}  // namespace
+}  // namespace baozi::llm
