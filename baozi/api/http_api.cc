@@ -8,10 +8,12 @@
 #include <optional>
 #include <utility>
 
+#include "baozi/api/in_flight.h"
 #include "baozi/api/json_writer.h"
 #include "baozi/api/kserve_format.h"
 #include "baozi/api/kserve_metadata.h"
 #include "baozi/api/kserve_parse.h"
+#include "baozi/api/request_headers.h"
 #include "baozi/api/tfserving_format.h"
 #include "baozi/api/tfserving_parse.h"
 #include "baozi/base/log.h"
@@ -26,7 +28,6 @@ namespace {
 // Smaller bodies are parsed where they came in: a hop costs more.
 constexpr std::size_t kInlineBytesMax = 64 << 10;
 constexpr double kTraceSecondsMax = 60;
-constexpr std::uint64_t kTimeoutMsMax = 86'400'000;
 
 net::HttpResponse json_response(std::string body, int status = 200) {
   net::HttpResponse response;
@@ -59,42 +60,21 @@ net::HttpResponse refusal_answer(const model::Refusal& refusal) {
 net::HttpResponse hello(std::string_view version) {
   return text_response(
       "text/plain; charset=utf-8",
-      fmt::format("baozi {}: an inference server for KServe v2 and TensorFlow Serving clients.\n\n"
-                  "What there is:\n  {}\n",
-                  version, [] {
-                    std::string lines(route_list());
-                    for (std::size_t at = lines.find(", "); at != std::string::npos;
-                         at = lines.find(", ", at)) {
-                      lines.replace(at, 2, "\n  ");
-                    }
-                    return lines;
-                  }()));
+      fmt::format(
+          "baozi {}: an inference server for KServe v2, TensorFlow Serving and OpenAI clients.\n\n"
+          "What there is:\n  {}\n",
+          version, [] {
+            std::string lines(route_list());
+            for (std::size_t at = lines.find(", "); at != std::string::npos;
+                 at = lines.find(", ", at)) {
+              lines.replace(at, 2, "\n  ");
+            }
+            return lines;
+          }()));
 }
 
 bool is_tfserving(Verb verb) {
   return verb == Verb::kTfPredict || verb == Verb::kTfClassify || verb == Verb::kTfRegress;
-}
-
-// The header's number; nothing when there is no such header. Errors: kInvalidArgument.
-std::optional<std::uint64_t> number_header(const net::HttpRequest& request, std::string_view name) {
-  const net::HttpHeader* header = request.headers.find(name);
-  if (header == nullptr) return std::nullopt;
-  std::uint64_t number = 0;
-  const char* end = header->value.data() + header->value.size();
-  const std::from_chars_result read = std::from_chars(header->value.data(), end, number);
-  if (read.ec != std::errc() || read.ptr != end) {
-    throw Error(
-        Code::kInvalidArgument,
-        fmt::format("the header {} must be a whole number, it is '{}'", name, header->value));
-  }
-  return number;
-}
-
-void check_encoding(const net::HttpRequest& request) {
-  const std::string_view encoding = request.headers.get("Content-Encoding");
-  if (encoding.empty() || encoding == "identity") return;
-  throw Error(Code::kInvalidArgument,
-              fmt::format("Content-Encoding '{}' is not read; send the body as it is", encoding));
 }
 
 // [{"stage":"parse","start_us":12,"end_us":15,"thread":1},…]
@@ -137,19 +117,6 @@ double trace_seconds(std::string_view query) {
   return seconds;
 }
 
-// Counts a request as in flight.
-class InFlight {
- public:
-  explicit InFlight(prometheus::Gauge& gauge) : gauge_(&gauge) { gauge_->Increment(); }
-  InFlight(InFlight&& other) noexcept : gauge_(std::exchange(other.gauge_, nullptr)) {}
-  ~InFlight() {
-    if (gauge_ != nullptr) gauge_->Decrement();
-  }
-
- private:
-  prometheus::Gauge* gauge_;
-};
-
 }  // namespace
 
 // What an inference needs besides its bytes.
@@ -177,8 +144,8 @@ struct HttpApi::Call {
 HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
     : repository_(repository),
       options_(std::move(options)),
-      in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")) {
-}
+      in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")),
+      openai_(repository, {options_.cpu, options_.gate, &in_flight_}) {}
 
 HttpApi::~HttpApi() = default;
 
@@ -203,6 +170,13 @@ Task<net::HttpResponse> HttpApi::handle(net::HttpRequest request) {
     case Verb::kTfClassify:
     case Verb::kTfRegress:
       return infer(std::move(request), route, std::move(decoded));
+    case Verb::kChatCompletions:
+    case Verb::kCompletions:
+    case Verb::kResponses:
+    case Verb::kEmbeddings:
+    case Verb::kTokenize:
+    case Verb::kDetokenize:
+      return openai_.handle(std::move(request), route.verb);
     default:
       return answer_other(std::move(request), route, std::move(decoded));
   }
@@ -349,11 +323,8 @@ model::InferRequest HttpApi::parse(const net::HttpRequest& request, Call& call) 
   parsed.model = call.servable->name();
   parsed.version = call.servable->version();
   if (request.headers.get(kTimelineHeader) == "1") call.timeline = true;
-  if (const std::optional<std::uint64_t> ms = number_header(request, kTimeoutHeader);
-      ms && *ms > 0) {
-    const Duration header_timeout = std::chrono::milliseconds(std::min(*ms, kTimeoutMsMax));
-    timeout = timeout == Duration{} ? header_timeout : std::min(timeout, header_timeout);
-  }
+  if (const Duration asked = timeout_header(request); asked != Duration{})
+    timeout = timeout == Duration{} ? asked : std::min(timeout, asked);
   if (timeout != Duration{}) {
     call.deadline = call.start + timeout;
   }
@@ -426,7 +397,8 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
     case Verb::kHealth:
       return health();
     case Verb::kMetrics:
-      return text_response("text/plain; version=0.0.4; charset=utf-8", metrics::render());
+      return text_response("text/plain; version=0.0.4; charset=utf-8",
+                           metrics::render() + render_language_load(repository_));
     case Verb::kServerMetadata:
       return json_response(format_server_metadata(options_.server_version));
     case Verb::kLive:
@@ -461,7 +433,13 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
     case Verb::kRepositoryIndex:
       return json_response(format_repository_index(repository_.index(),
                                                    parse_index_ready_only(request.body.text())));
+    case Verb::kModels:
+      return openai_.models();
     case Verb::kTfStatus: {
+      if (route.version.empty() && route.label.empty()) {  // OpenAI's path, too
+        if (std::optional<net::HttpResponse> model = openai_.model(route.model))
+          return *std::move(model);
+      }
       std::vector<model::VersionStatus> versions = repository_.versions(route.model);
       if (!route.version.empty()) {
         std::erase_if(versions,

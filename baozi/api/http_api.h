@@ -1,5 +1,5 @@
-// HttpApi: answers HTTP requests in KServe v2's and TensorFlow Serving's REST protocols, and the
-// server's own pages.
+// HttpApi: answers HTTP requests in KServe v2's and TensorFlow Serving's REST protocols and
+// OpenAI's, and the server's own pages.
 //
 // Thread safety: all methods. `repository`, and what the options point at, outlive it.
 //
@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "baozi/api/model_control.h"
+#include "baozi/api/openai_api.h"
 #include "baozi/api/request_metrics.h"
 #include "baozi/api/routes.h"
 #include "baozi/base/bytes.h"
@@ -26,8 +27,7 @@ namespace baozi::api {
 
 // Request and response header: how many bytes of the body are JSON, before binary tensors.
 inline constexpr std::string_view kBinaryHeader = "Inference-Header-Content-Length";
-// Request headers of ours: a deadline, and the wish to see the stages ("1").
-inline constexpr std::string_view kTimeoutHeader = "x-request-timeout-ms";
+// Request header of ours: the wish to see the stages ("1").
 inline constexpr std::string_view kTimelineHeader = "x-baozi-timeline";
 
 struct HttpApiOptions {
@@ -81,6 +81,7 @@ class HttpApi final : public net::HttpHandler {
   RequestMetrics kserve_metrics_{"kserve"};
   RequestMetrics tfserving_metrics_{"tfserving"};
   prometheus::Gauge& in_flight_;
+  OpenAiApi openai_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> recording_{false};  // one trace at a time
 };

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "baozi/api/request_headers.h"
 #include "baozi/base/error.h"
 #include "baozi/coro/sleep.h"
 #include "baozi/coro/sync_wait.h"

@@ -47,6 +47,11 @@ std::string quote(ondemand::value& value) {
               fmt::format("{} must be {}, it is {}", what, wanted, quote(value)));
 }
 
+bool is_type(ondemand::value& value, ondemand::json_type wanted) {
+  ondemand::json_type type{};
+  return value.type().get(type) == simdjson::SUCCESS && type == wanted;
+}
+
 std::string_view accepts(DType dtype) {
   switch (dtype) {
     case DType::kBool:
@@ -101,6 +106,18 @@ std::uint64_t take_uint(ondemand::value value, std::string_view what) {
   return number;
 }
 
+std::int64_t take_int(ondemand::value value, std::string_view what) {
+  std::int64_t number = 0;
+  if (value.get_int64().get(number)) throw_wrong_kind(value, what, "a whole number");
+  return number;
+}
+
+double take_number(ondemand::value value, std::string_view what) {
+  double number = 0;
+  if (value.get_double().get(number)) throw_wrong_kind(value, what, "a number");
+  return number;
+}
+
 bool take_bool(ondemand::value value, std::string_view what) {
   bool flag = false;
   if (value.get_bool().get(flag)) throw_wrong_kind(value, what, "true or false");
@@ -123,9 +140,14 @@ ondemand::object take_object(ondemand::value value, std::string_view what) {
   return object;
 }
 
-bool is_array(ondemand::value& value) {
-  ondemand::json_type type{};
-  return value.type().get(type) == simdjson::SUCCESS && type == ondemand::json_type::array;
+bool is_array(ondemand::value& value) { return is_type(value, ondemand::json_type::array); }
+bool is_object(ondemand::value& value) { return is_type(value, ondemand::json_type::object); }
+bool is_string(ondemand::value& value) { return is_type(value, ondemand::json_type::string); }
+bool is_null(ondemand::value& value) {
+  if (!is_type(value, ondemand::json_type::null)) return false;
+  bool null = false;
+  if (value.is_null().get(null) || !null) throw_bad_json(simdjson::N_ATOM_ERROR);  // "nul"
+  return true;
 }
 
 JsonText::JsonText(std::string_view text, std::size_t spare) : parser_(next_parser()) {

@@ -53,12 +53,17 @@ inline std::string_view take_key(ondemand::field& field) {
 // found instead.
 std::string_view take_string(ondemand::value value, std::string_view what);
 std::uint64_t take_uint(ondemand::value value, std::string_view what);
+std::int64_t take_int(ondemand::value value, std::string_view what);
+double take_number(ondemand::value value, std::string_view what);
 bool take_bool(ondemand::value value, std::string_view what);
 ondemand::array take_array(ondemand::value value, std::string_view what);
 ondemand::object take_object(ondemand::value value, std::string_view what);
 
 // Whether the value is a list; false too for what is no JSON value at all.
 bool is_array(ondemand::value& value);
+bool is_object(ondemand::value& value);
+bool is_string(ondemand::value& value);
+bool is_null(ondemand::value& value);
 
 // One document. Up to kNesting of them may live at a time on a thread (a part kept for later is
 // read by its own).

@@ -124,6 +124,19 @@ Verb cut_tf_verb(std::string_view& segment) {
   return Verb::kNotFound;
 }
 
+// OpenAI's: what follows /v1, but for /v1/models/M, which TensorFlow Serving has too.
+Verb openai_verb(Rest rest) {
+  if (rest.size() == 1) {
+    if (rest[0] == "models") return Verb::kModels;
+    if (rest[0] == "completions") return Verb::kCompletions;
+    if (rest[0] == "responses") return Verb::kResponses;
+    if (rest[0] == "embeddings") return Verb::kEmbeddings;
+  }
+  if (rest.size() == 2 && rest[0] == "chat" && rest[1] == "completions")
+    return Verb::kChatCompletions;
+  return Verb::kNotFound;
+}
+
 // /v1/models/M[/versions/V|/labels/L][/metadata|:verb]
 Route tfserving(Segments& parts, std::string& decoded) {
   Route route;
@@ -156,6 +169,12 @@ bool wants_post(Verb verb) {
     case Verb::kTfPredict:
     case Verb::kTfClassify:
     case Verb::kTfRegress:
+    case Verb::kChatCompletions:
+    case Verb::kCompletions:
+    case Verb::kResponses:
+    case Verb::kEmbeddings:
+    case Verb::kTokenize:
+    case Verb::kDetokenize:
       return true;
     default:
       return false;
@@ -167,9 +186,15 @@ Route find_path(std::string_view path, std::string& decoded) {
   if (parts.count == 0) return {Verb::kHello, {}, {}, {}, {}};
   const Rest all(parts.at.data(), parts.count);
   if (all[0] == "v2") return kserve(all.subspan(1), decoded);
-  if (all[0] == "v1") return tfserving(parts, decoded);
+  if (all[0] == "v1") {
+    const Verb verb = openai_verb(all.subspan(1));
+    if (verb != Verb::kNotFound) return {verb, {}, {}, {}, {}};
+    return tfserving(parts, decoded);
+  }
   if (all.size() == 1 && all[0] == "health") return {Verb::kHealth, {}, {}, {}, {}};
   if (all.size() == 1 && all[0] == "metrics") return {Verb::kMetrics, {}, {}, {}, {}};
+  if (all.size() == 1 && all[0] == "tokenize") return {Verb::kTokenize, {}, {}, {}, {}};
+  if (all.size() == 1 && all[0] == "detokenize") return {Verb::kDetokenize, {}, {}, {}, {}};
   return {};
 }
 
@@ -193,7 +218,9 @@ std::string_view route_list() noexcept {
          "POST /v2/models/MODEL[/versions/VERSION]/infer, GET /v2/models/stats, "
          "POST /v2/repository/index, POST /v2/repository/models/MODEL/load|unload, "
          "GET /v2/trace?seconds=N, GET /v1/models/MODEL[/versions/VERSION][/metadata], "
-         "POST /v1/models/MODEL[/versions/VERSION]:predict|:classify|:regress";
+         "POST /v1/models/MODEL[/versions/VERSION]:predict|:classify|:regress, GET /v1/models, "
+         "POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, "
+         "POST /v1/embeddings, POST /tokenize, POST /detokenize";
 }
 
 }  // namespace baozi::api

@@ -39,6 +39,13 @@ enum class Verb : std::uint8_t {
   kTfPredict,
   kTfClassify,
   kTfRegress,
+  kModels,
+  kChatCompletions,
+  kCompletions,
+  kResponses,
+  kEmbeddings,
+  kTokenize,
+  kDetokenize,
 };
 
 struct Route {

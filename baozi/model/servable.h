@@ -92,7 +92,8 @@ struct VersionStatus {
   std::string name;
   std::string version;
   State state = State::kAbsent;
-  std::string reason;  // why it failed; "" otherwise
+  std::string reason;     // why it failed; "" otherwise
+  bool language = false;  // a language model, as is known before it is loaded
 };
 
 // Of all that is known together.

@@ -1,0 +1,185 @@
+#include "baozi/api/openai_api.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <functional>
+#include <utility>
+
+#include "baozi/api/openai_error.h"
+#include "baozi/api/openai_models.h"
+#include "baozi/api/openai_parse.h"
+#include "baozi/api/openai_tokens.h"
+#include "baozi/api/request_headers.h"
+#include "baozi/base/log.h"
+#include "baozi/coro/this_task.h"
+#include "baozi/coro/with_deadline.h"
+#include "baozi/net/sse.h"
+
+namespace baozi::api {
+namespace {
+
+constexpr std::size_t kSpare = net::HttpRequest::kBodyPadding;
+
+net::HttpResponse json_response(std::string body) {
+  net::HttpResponse response;
+  response.body = std::move(body);
+  return response;
+}
+
+// Who asks, when the request does not say so: by the key of a proxy in front, else by the address.
+// The key itself is kept nowhere.
+std::string client_of(const net::HttpRequest& request) {
+  const std::string_view key = request.headers.get("x-api-key");
+  if (!key.empty()) return fmt::format("key {:016x}", std::hash<std::string_view>()(key));
+  return std::string(request.peer.substr(0, request.peer.rfind(':')));
+}
+
+[[noreturn]] void refuse(const model::Refusal& refusal, RequestRecord& record) {
+  record.retry_after_s = refusal.retry_after_s;
+  throw Error(Code::kResourceExhausted, std::string(refusal.reason));
+}
+
+net::HttpResponse failed(RequestRecord& record, const Error& error) {
+  if (http_status(error.code()) == 500) log().warn("{}", error.describe());
+  record.answered(error.code());
+  return openai_error(error, record.retry_after_s);
+}
+
+}  // namespace
+
+OpenAiApi::OpenAiApi(model::Repository& repository, OpenAiOptions options)
+    : repository_(repository),
+      options_(options),
+      started_(std::chrono::duration_cast<std::chrono::seconds>(
+                   std::chrono::system_clock::now().time_since_epoch())
+                   .count()) {}
+
+net::HttpResponse OpenAiApi::models() const {
+  return json_response(format_models(repository_, started_));
+}
+
+std::optional<net::HttpResponse> OpenAiApi::model(std::string_view name) const {
+  std::optional<std::string> object = format_model(repository_, name, started_);
+  if (!object) return std::nullopt;
+  return json_response(*std::move(object));
+}
+
+Task<net::HttpResponse> OpenAiApi::handle(net::HttpRequest request, Verb verb) {
+  const auto record =
+      std::make_shared<RequestRecord>(metrics_.of(""), *options_.in_flight, request.trace);
+  try {
+    enter(request, *record);
+    Task<net::HttpResponse> task = answer(std::move(request), verb, record);
+    if (record->deadline != kNever) task = with_deadline(std::move(task), record->deadline);
+    net::HttpResponse response = co_await std::move(task);
+    if (response.stream == nullptr) record->answered(Code::kOk);
+    co_return response;
+  } catch (const Error& error) {
+    co_return failed(*record, error);
+  }
+}
+
+void OpenAiApi::enter(const net::HttpRequest& request, RequestRecord& record) const {
+  check_encoding(request);
+  if (const Duration timeout = timeout_header(request); timeout != Duration{})
+    record.deadline = record.start + timeout;
+  if (options_.gate == nullptr) return;
+  record.admission.emplace(options_.gate->try_enter(request.body.size()));
+  if (!record.admission->admitted()) refuse(record.admission->refusal(), record);
+}
+
+// Not a coroutine: the endpoints' own tasks are.
+Task<net::HttpResponse> OpenAiApi::answer(net::HttpRequest request, Verb verb, Record record) {
+  switch (verb) {
+    case Verb::kEmbeddings:
+      return embeddings(std::move(request), std::move(record));
+    case Verb::kTokenize:
+    case Verb::kDetokenize:
+      return tokens(std::move(request), verb, std::move(record));
+    default:
+      return text(std::move(request), verb, std::move(record));
+  }
+}
+
+// The first piece of a stream is awaited here, so that what goes wrong until then has a status.
+Task<net::HttpResponse> OpenAiApi::text(net::HttpRequest request, Verb verb, Record record) {
+  Task<TextCall> preparing = prepare(std::move(request), verb, record);
+  TextCall call = co_await std::move(preparing);
+  const AnswerTimer timer(language_metrics_.of(call.servable->name()), record->start);
+  net::HttpResponse response;
+  if (call.stream) {
+    auto stream = std::make_unique<TextStream>(std::move(call), timer, std::move(record));
+    response.content_type = net::kSseContentType;
+    response.headers.push_back({"Cache-Control", "no-cache"});
+    std::string first = co_await stream->next();
+    response.body = std::move(first);
+    response.stream = std::move(stream);
+  } else {
+    Task<std::string> writing = whole_body(std::move(call), timer, options_.cpu);
+    std::string body = co_await std::move(writing);
+    response.body = std::move(body);
+  }
+  co_return response;
+}
+
+Task<TextCall> OpenAiApi::prepare(net::HttpRequest request, Verb verb, Record record) {
+  if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
+  co_return start(request, verb, *record);
+}
+
+TextCall OpenAiApi::start(const net::HttpRequest& request, Verb verb, RequestRecord& record) {
+  const StageScope stage(request.trace, "prepare");
+  const std::string_view body = request.body.text();
+  if (verb == Verb::kChatCompletions) {
+    ChatRequest chat = parse_chat_request(body, kSpare);
+    auto servable = find_language(chat.wishes.model, record);
+    return start_chat(std::move(servable), std::move(chat), client_of(request));
+  }
+  if (verb == Verb::kResponses) {
+    ResponsesRequest responses = parse_responses_request(body, kSpare);
+    auto servable = find_language(responses.chat.wishes.model, record);
+    return start_responses(std::move(servable), std::move(responses), client_of(request));
+  }
+  TextRequest text = parse_text_request(body, kSpare);
+  auto servable = find_language(text.wishes.model, record);
+  return start_text(std::move(servable), std::move(text), client_of(request));
+}
+
+Task<net::HttpResponse> OpenAiApi::embeddings(net::HttpRequest request, Record record) {
+  if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
+  const EmbeddingsRequest wanted = parse_embeddings_request(request.body.text(), kSpare);
+  const std::shared_ptr<model::Servable> servable = find_embedding_model(repository_, wanted.model);
+  knows(*servable, *record);
+  model::InferRequest input = embeddings_input(wanted, *servable);
+  model::InferResponse vectors = co_await servable->infer(std::move(input));
+  co_return json_response(format_embeddings(wanted, *servable, vectors));
+}
+
+Task<net::HttpResponse> OpenAiApi::tokens(net::HttpRequest request, Verb verb, Record record) {
+  if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
+  const std::string_view body = request.body.text();
+  if (verb == Verb::kTokenize) {
+    const TokenizeRequest wanted = parse_tokenize_request(body, kSpare);
+    const auto servable = find_language(wanted.model, *record);
+    co_return json_response(format_tokens(wanted, servable->language()));
+  }
+  const DetokenizeRequest wanted = parse_detokenize_request(body, kSpare);
+  const auto servable = find_language(wanted.model, *record);
+  co_return json_response(format_content(wanted, servable->language()));
+}
+
+std::shared_ptr<llm::LanguageServable> OpenAiApi::find_language(const std::string& name,
+                                                                RequestRecord& record) {
+  std::shared_ptr<llm::LanguageServable> servable = find_language_model(repository_, name);
+  knows(*servable, record);
+  return servable;
+}
+
+// From here on the request counts as the model's, which may have no room for it.
+void OpenAiApi::knows(const model::Servable& servable, RequestRecord& record) {
+  record.belongs_to(metrics_.of(servable.name()));
+  if (const std::optional<model::Refusal> refusal = servable.refusal()) refuse(*refusal, record);
+}
+
+}  // namespace baozi::api

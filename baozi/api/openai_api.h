@@ -1,0 +1,65 @@
+// OpenAiApi: answers requests in the protocol of OpenAI's API, and the few of llama-server that
+// clients of language models use beside it: /tokenize and /detokenize.
+//
+// Thread safety: all methods. `repository`, and what the options point at, outlive it.
+//
+//   OpenAiApi openai(repository, {.cpu = &pool, .in_flight = &gauge});
+//   net::HttpResponse response = co_await openai.handle(std::move(request), route.verb);
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "baozi/api/language_metrics.h"
+#include "baozi/api/openai_text.h"
+#include "baozi/api/request_metrics.h"
+#include "baozi/api/routes.h"
+#include "baozi/coro/executor.h"
+#include "baozi/model/servable.h"
+#include "baozi/net/http.h"
+#include "baozi/pipeline/admission.h"
+
+namespace baozi::api {
+
+struct OpenAiOptions {
+  Executor* cpu = nullptr;         // where prompts are templated and tokenised; null: where the
+                                   // request came in
+  pipeline::Gate* gate = nullptr;  // whom to let in; null: everybody
+  prometheus::Gauge* in_flight = nullptr;  // not null
+};
+
+class OpenAiApi {
+ public:
+  OpenAiApi(model::Repository& repository, OpenAiOptions options);
+
+  // POST to one of the endpoints. Never throws an Error: each is answered in the protocol's shape.
+  Task<net::HttpResponse> handle(net::HttpRequest request, Verb verb);
+
+  // GET /v1/models, and one of them; nothing when that is no language model, as far as is known.
+  net::HttpResponse models() const;
+  std::optional<net::HttpResponse> model(std::string_view name) const;
+
+ private:
+  using Record = std::shared_ptr<RequestRecord>;
+
+  void enter(const net::HttpRequest& request, RequestRecord& record) const;
+  Task<net::HttpResponse> answer(net::HttpRequest request, Verb verb, Record record);
+  Task<net::HttpResponse> text(net::HttpRequest request, Verb verb, Record record);
+  Task<TextCall> prepare(net::HttpRequest request, Verb verb, Record record);
+  TextCall start(const net::HttpRequest& request, Verb verb, RequestRecord& record);
+  Task<net::HttpResponse> embeddings(net::HttpRequest request, Record record);
+  Task<net::HttpResponse> tokens(net::HttpRequest request, Verb verb, Record record);
+  std::shared_ptr<llm::LanguageServable> find_language(const std::string& name,
+                                                       RequestRecord& record);
+  void knows(const model::Servable& servable, RequestRecord& record);
+
+  model::Repository& repository_;
+  const OpenAiOptions options_;
+  const std::int64_t started_;  // seconds since the epoch: "created" of the models
+  RequestMetrics metrics_{"openai"};
+  LanguageMetricsByModel language_metrics_;
+};
+
+}  // namespace baozi::api

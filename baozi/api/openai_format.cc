@@ -1,0 +1,95 @@
+#include "baozi/api/openai_format.h"
+
+#include <cmath>
+#include <random>
+
+#include "baozi/api/json_writer.h"
+#include "baozi/api/openai_format_parts.h"
+#include "baozi/net/sse.h"
+
+namespace baozi::api {
+namespace {
+
+constexpr std::size_t kIdChars = 32;
+constexpr float kImpossible = -9999;
+
+void append_chance(std::string& out, const llm::TokenChances::Chance& chance,
+                   const engine::LanguageModel& model) {
+  const std::string piece = model.piece(chance.token, true);
+  out += R"("token":)";
+  append_json_text(out, piece);
+  out += R"(,"logprob":)";
+  append_log(out, chance.log);
+  out += R"(,"bytes":[)";
+  for (std::size_t i = 0; i < piece.size(); ++i) {
+    if (i > 0) out += ',';
+    append_json_number(out, static_cast<int>(static_cast<unsigned char>(piece[i])));
+  }
+  out += ']';
+}
+
+}  // namespace
+
+void append_usage(std::string& out, const llm::CompletionUsage& usage) {
+  out += R"(,"usage":{"prompt_tokens":)";
+  append_json_number(out, usage.prompt_tokens);
+  out += R"(,"completion_tokens":)";
+  append_json_number(out, usage.completion_tokens);
+  out += R"(,"total_tokens":)";
+  append_json_number(out, usage.prompt_tokens + usage.completion_tokens);
+  out += R"(,"prompt_tokens_details":{"cached_tokens":)";
+  append_json_number(out, usage.cached_tokens);
+  out += "}}";
+}
+
+void append_head(std::string& out, const AnswerHead& head, std::string_view prefix,
+                 std::string_view object) {
+  out += R"("id":")";
+  out += prefix;
+  out += head.id;
+  out += R"(","object":")";
+  out += object;
+  out += R"(","created":)";
+  append_json_number(out, head.created);
+  out += R"(,"model":)";
+  append_json_text(out, head.model);
+}
+
+void append_chances(std::string& out, std::span<const llm::TokenChances> chances,
+                    const engine::LanguageModel& model) {
+  out += '[';
+  for (std::size_t i = 0; i < chances.size(); ++i) {
+    out += i > 0 ? ",{" : "{";
+    append_chance(out, chances[i].picked, model);
+    out += R"(,"top_logprobs":[)";
+    for (std::size_t k = 0; k < chances[i].likeliest.size(); ++k) {
+      out += k > 0 ? ",{" : "{";
+      append_chance(out, chances[i].likeliest[k], model);
+      out += '}';
+    }
+    out += "]}";
+  }
+  out += ']';
+}
+
+void append_log(std::string& out, float log) {
+  append_json_number(out, std::isfinite(log) ? log : kImpossible);
+}
+
+std::string_view finish_name(llm::Finish finish) noexcept {
+  return finish == llm::Finish::kLength ? "length" : "stop";
+}
+
+void append_event(std::string& out, std::string_view json) { net::append_sse_event(out, json); }
+
+std::string new_answer_id() {
+  static constexpr std::string_view kChars =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  static thread_local std::random_device source;
+  std::uniform_int_distribution<std::size_t> pick(0, kChars.size() - 1);
+  std::string id(kIdChars, ' ');
+  for (char& c : id) c = kChars[pick(source)];
+  return id;
+}
+
+}  // namespace baozi::api

@@ -1,0 +1,185 @@
+#include "baozi/api/openai_models.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "baozi/api/json_writer.h"
+#include "baozi/api/openai_error.h"
+
+namespace baozi::api {
+namespace {
+
+using model::State;
+using model::VersionStatus;
+
+std::shared_ptr<model::Servable> ready_servable(const model::Repository& repository,
+                                                const VersionStatus& status) {
+  if (status.state != State::kReady) return nullptr;
+  try {
+    return repository.find(status.name, status.version);
+  } catch (const Error&) {  // unloaded meanwhile
+    return nullptr;
+  }
+}
+
+std::string_view status_value(State state) {
+  switch (state) {
+    case State::kReady:
+      return "loaded";
+    case State::kFailed:
+      return "failed";
+    case State::kAbsent:
+    case State::kUnloaded:
+      return "unloaded";
+    case State::kDraining:
+      return "unloading";
+    default:
+      return "loading";
+  }
+}
+
+void append_meta(std::string& out, const engine::LanguageFacts& facts) {
+  out += R"(,"meta":{"n_ctx_train":)";
+  append_json_number(out, facts.context_trained);
+  out += R"(,"n_vocab":)";
+  append_json_number(out, facts.vocabulary);
+  out += R"(,"n_embd":)";
+  append_json_number(out, facts.embedding);
+  out += R"(,"n_params":)";
+  append_json_number(out, facts.parameters);
+  out += R"(,"size":)";
+  append_json_number(out, facts.memory.weights);
+  out += '}';
+}
+
+// Empty: no language model.
+std::string model_object(const model::Repository& repository, const VersionStatus& status,
+                         std::int64_t created) {
+  const auto servable = ready_servable(repository, status);
+  auto* const language = dynamic_cast<llm::LanguageServable*>(servable.get());
+  if (language == nullptr && (servable != nullptr || !status.language)) return "";
+  std::string out = R"({"id":)";
+  append_json_text(out, status.name);
+  out += R"(,"object":"model","created":)";
+  append_json_number(out, created);
+  out += R"(,"owned_by":"baozi","status":{"value":")";
+  out += status_value(language != nullptr ? State::kReady : status.state);
+  out += '"';
+  if (!status.reason.empty()) {
+    out += R"(,"reason":)";
+    append_json_text(out, status.reason);
+  }
+  out += '}';
+  if (language != nullptr) append_meta(out, language->language().facts());
+  out += '}';
+  return out;
+}
+
+// Each name's version that a request gets: the highest that is ready, else the highest.
+std::vector<VersionStatus> one_a_name(std::vector<VersionStatus> index) {
+  std::vector<VersionStatus> chosen;
+  for (VersionStatus& status : index) {  // by name, then version
+    if (chosen.empty() || chosen.back().name != status.name) {
+      chosen.push_back(std::move(status));
+    } else if (status.state == State::kReady || chosen.back().state != State::kReady) {
+      chosen.back() = std::move(status);
+    }
+  }
+  return chosen;
+}
+
+bool is_language(const model::Servable& servable) {
+  return dynamic_cast<const llm::LanguageServable*>(&servable) != nullptr;
+}
+
+bool embeds(const model::Servable& servable) {
+  const engine::Signature& signature = servable.signature();
+  if (is_language(servable) || signature.inputs.size() != 1 || signature.outputs.size() != 1)
+    return false;
+  const engine::TensorSpec& input = signature.inputs.front();
+  const engine::TensorSpec& output = signature.outputs.front();
+  return input.dtype == DType::kBytes && input.shape.rank() == 1 && output.dtype == DType::kFp32 &&
+         output.shape.rank() == 2;
+}
+
+// The name of the only model of a kind, for a request that has none.
+std::string only_name(const model::Repository& repository, std::string_view kind,
+                      bool (*fits)(const model::Servable&), bool language) {
+  std::vector<std::string> names;
+  for (const VersionStatus& status : one_a_name(repository.index())) {
+    const auto servable = ready_servable(repository, status);
+    if (servable != nullptr ? fits(*servable) : language && status.language)
+      names.push_back(status.name);
+  }
+  if (names.size() == 1) return names.front();
+  if (names.empty()) {
+    throw FieldError(Code::kNotFound, "model", fmt::format("no {} is served", kind),
+                     kModelNotFound);
+  }
+  throw FieldError(
+      "model", fmt::format("the request has no 'model'; there are: {}", fmt::join(names, ", ")));
+}
+
+std::shared_ptr<model::Servable> find_model(const model::Repository& repository,
+                                            const std::string& name) {
+  try {
+    return repository.find(name, "");
+  } catch (const Error& error) {
+    if (error.code() != Code::kNotFound) throw;
+    throw FieldError(Code::kNotFound, "model", error.message(), kModelNotFound);
+  }
+}
+
+}  // namespace
+
+std::string format_models(const model::Repository& repository, std::int64_t created) {
+  std::string data;
+  for (const VersionStatus& status : one_a_name(repository.index())) {
+    const std::string object = model_object(repository, status, created);
+    if (object.empty()) continue;
+    if (!data.empty()) data += ',';
+    data += object;
+  }
+  return R"({"object":"list","data":[)" + data + "]}";
+}
+
+std::optional<std::string> format_model(const model::Repository& repository, std::string_view name,
+                                        std::int64_t created) {
+  for (const VersionStatus& status : one_a_name(repository.index())) {
+    if (status.name != name) continue;
+    std::string object = model_object(repository, status, created);
+    if (!object.empty()) return object;
+  }
+  return std::nullopt;
+}
+
+std::shared_ptr<llm::LanguageServable> find_language_model(const model::Repository& repository,
+                                                           const std::string& name) {
+  const std::string wanted =
+      name.empty() ? only_name(repository, "language model", is_language, true) : name;
+  std::shared_ptr<model::Servable> servable = find_model(repository, wanted);
+  auto language = std::dynamic_pointer_cast<llm::LanguageServable>(servable);
+  if (language != nullptr) return language;
+  throw FieldError("model", fmt::format("'{}' is no language model{}", wanted,
+                                        embeds(*servable) ? "; ask it for /v1/embeddings" : ""));
+}
+
+std::shared_ptr<model::Servable> find_embedding_model(const model::Repository& repository,
+                                                      const std::string& name) {
+  const std::string wanted =
+      name.empty() ? only_name(repository, "model for embeddings", embeds, false) : name;
+  std::shared_ptr<model::Servable> servable = find_model(repository, wanted);
+  if (embeds(*servable)) return servable;
+  throw FieldError(
+      "model",
+      is_language(*servable)
+          ? fmt::format("'{}' is a language model, which makes texts and no vectors; serve "
+                        "a pipeline of type 'embed' and ask that",
+                        wanted)
+          : fmt::format("'{}' makes no vectors of texts: it must have one input of strings "
+                        "[n] and one output FP32 [n,d], as the pipeline 'embed' has",
+                        wanted));
+}
+
+}  // namespace baozi::api

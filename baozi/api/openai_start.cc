@@ -1,0 +1,158 @@
+// From a parsed request to its completions.
+#include <fmt/format.h>
+
+#include <random>
+#include <utility>
+
+#include "baozi/api/openai_error.h"
+#include "baozi/api/openai_text.h"
+
+namespace baozi::api {
+namespace {
+
+using engine::Token;
+
+AnswerHead head_of(const llm::LanguageServable& servable) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {new_answer_id(), std::chrono::duration_cast<std::chrono::seconds>(now).count(),
+          servable.name()};
+}
+
+std::uint32_t random_seed() {
+  static thread_local std::random_device source;
+  return static_cast<std::uint32_t>(source());
+}
+
+void check_length(const llm::LanguageServable& servable, const llm::CompletionRequest& request,
+                  std::string_view field) {
+  if (request.overflow != llm::Overflow::kRefuse) return;
+  const auto window = static_cast<std::size_t>(servable.window());
+  if (request.prompt.size() < window) return;
+  throw FieldError(
+      field,
+      fmt::format("the prompt has {} tokens, but the context window of model '{}' holds {}, the "
+                  "answer included; shorten it, or send \"overflow\": \"truncate\"",
+                  request.prompt.size(), servable.name(), window),
+      kContextLengthExceeded);
+}
+
+// One completion a choice of each prompt; their seeds differ by one.
+std::unique_ptr<Answers> start_all(llm::LanguageServable& servable, TextWishes wishes,
+                                   std::vector<std::vector<Token>> prompts, std::string client,
+                                   std::string_view field) {
+  llm::CompletionRequest& request = wishes.completion;
+  if (request.client.empty()) request.client = std::move(client);
+  const std::uint32_t seed = wishes.seed ? *wishes.seed : random_seed();
+  std::vector<std::unique_ptr<llm::Completion>> completions;
+  for (std::vector<Token>& prompt : prompts) {
+    request.prompt = std::move(prompt);
+    check_length(servable, request, field);
+    for (int i = 0; i < wishes.n; ++i) {
+      request.sampling.seed = seed + static_cast<std::uint32_t>(i);
+      completions.push_back(servable.start(request));
+    }
+  }
+  return std::make_unique<Answers>(std::move(completions), static_cast<std::size_t>(wishes.n));
+}
+
+engine::ChatPrompt template_chat(const llm::LanguageServable& servable, const ChatRequest& request,
+                                 const engine::LanguageModel& model) {
+  try {
+    return model.chat({.messages = request.messages,
+                       .tools = request.tools,
+                       .tool_choice = request.tool_choice,
+                       .parallel_tool_calls = request.parallel_tool_calls,
+                       .schema = request.wishes.json_schema,
+                       .grammar = request.wishes.completion.sampling.grammar,
+                       .options = request.template_arguments});
+  } catch (const Error& error) {
+    if (error.code() == Code::kInvalidArgument) throw FieldError("messages", error.message());
+    if (error.code() == Code::kFailedPrecondition) {
+      throw FieldError("model", fmt::format("model '{}': {}; ask /v1/completions", servable.name(),
+                                            error.message()));
+    }
+    throw;
+  }
+}
+
+// The prompt; the request's sampling and stops become those of the template.
+std::vector<Token> read_prompt(const engine::ChatPrompt& prompt, TextWishes& wishes,
+                               const engine::LanguageModel& model) {
+  llm::CompletionRequest& completion = wishes.completion;
+  completion.sampling.grammar = prompt.grammar;
+  completion.sampling.grammar_prefix = prompt.grammar_prefix;
+  completion.sampling.grammar_triggers = prompt.grammar_triggers;
+  completion.special = !prompt.visible.empty();
+  completion.stops.insert(completion.stops.end(), prompt.stops.begin(), prompt.stops.end());
+  return model.tokenize(prompt.text, true, true);
+}
+
+TextCall start_conversation(std::shared_ptr<llm::LanguageServable> servable, ChatRequest& request,
+                            engine::ChatPrompt& prompt, std::string client,
+                            std::string_view field) {
+  std::vector<std::vector<Token>> prompts;
+  prompts.push_back(read_prompt(prompt, request.wishes, servable->language()));
+  TextCall call;
+  call.stream = request.wishes.stream;
+  call.answers = start_all(*servable, request.wishes, std::move(prompts), std::move(client), field);
+  call.servable = std::move(servable);
+  return call;
+}
+
+}  // namespace
+
+TextCall start_chat(std::shared_ptr<llm::LanguageServable> servable, ChatRequest request,
+                    std::string client) {
+  const engine::LanguageModel& model = servable->language();
+  engine::ChatPrompt prompt = template_chat(*servable, request, model);
+  TextCall call =
+      start_conversation(std::move(servable), request, prompt, std::move(client), "messages");
+  call.format = chat_format(head_of(*call.servable), request.wishes, model, std::move(prompt));
+  return call;
+}
+
+TextCall start_responses(std::shared_ptr<llm::LanguageServable> servable, ResponsesRequest request,
+                         std::string client) {
+  const engine::LanguageModel& model = servable->language();
+  engine::ChatPrompt prompt = template_chat(*servable, request.chat, model);
+  TextCall call =
+      start_conversation(std::move(servable), request.chat, prompt, std::move(client), "input");
+  call.format = responses_format(head_of(*call.servable), request, model, std::move(prompt));
+  return call;
+}
+
+TextCall start_text(std::shared_ptr<llm::LanguageServable> servable, TextRequest request,
+                    std::string client) {
+  const engine::LanguageModel& model = servable->language();
+  if (!request.wishes.json_schema.empty())
+    request.wishes.completion.sampling.grammar =
+        model.grammar_of_schema(request.wishes.json_schema);
+  std::vector<std::vector<Token>> prompts;
+  std::vector<std::string> echoes;
+  for (Prompt& prompt : request.prompts) {
+    std::string echo;
+    if (auto* text = std::get_if<std::string>(&prompt)) {
+      prompts.push_back(model.tokenize(*text, true, true));
+      if (request.echo) echo = std::move(*text);
+    } else {
+      prompts.push_back(std::move(std::get<std::vector<Token>>(prompt)));
+      for (const Token token : prompts.back()) {
+        if (token >= model.facts().vocabulary)
+          throw FieldError("prompt",
+                           fmt::format("model '{}' has no token {}: there are {}", servable->name(),
+                                       token, model.facts().vocabulary));
+        if (request.echo) echo += model.piece(token, true);
+      }
+    }
+    echoes.push_back(std::move(echo));
+  }
+  TextCall call;
+  call.stream = request.wishes.stream;
+  call.answers =
+      start_all(*servable, request.wishes, std::move(prompts), std::move(client), "prompt");
+  call.format = text_format(head_of(*servable), request.wishes, model, std::move(echoes));
+  call.servable = std::move(servable);
+  return call;
+}
+
+}  // namespace baozi::api
