@@ -82,7 +82,7 @@ std::vector<Token> read_prompt(const engine::ChatPrompt& prompt, TextWishes& wis
   completion.sampling.grammar = prompt.grammar;
   completion.sampling.grammar_prefix = prompt.grammar_prefix;
   completion.sampling.grammar_triggers = prompt.grammar_triggers;
-  completion.special = !prompt.visible.empty();
+  completion.visible = prompt.visible;
   completion.stops.insert(completion.stops.end(), prompt.stops.begin(), prompt.stops.end());
   return model.tokenize(prompt.text, true, true);
 }

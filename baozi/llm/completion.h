@@ -29,8 +29,8 @@ struct CompletionRequest {
   std::vector<std::string> stops = {};  // the answer ends before the first of them
   bool ignore_end = false;              // the model's own end does not end the answer
   int chances = -1;  // log-probabilities: of this many likeliest tokens beside the picked; -1: none
-  bool special = false;     // the text shows special tokens
-  int priority = 0;         // higher goes first
+  std::vector<engine::Token> visible = {};  // special tokens that the text shows
+  int priority = 0;                         // higher goes first
   std::string client = {};  // who asks: those who got less go first; "": all such are one client
   Overflow overflow = Overflow::kRefuse;
 };

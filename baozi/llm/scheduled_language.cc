@@ -94,6 +94,14 @@ void truncate(std::vector<Token>& tokens, int window) {
   tokens.erase(tokens.begin() + head, tokens.end() - (keep - head));
 }
 
+TokenChances chances_of(const engine::Chances& from, Token picked) {
+  TokenChances chances{{picked, from.logprob}, {}};
+  chances.likeliest.reserve(from.top.size());
+  for (const engine::TokenChance& each : from.top)
+    chances.likeliest.push_back({each.token, each.logprob});
+  return chances;
+}
+
 SchedulerOptions scheduler_options(const ScheduledLanguageOptions& options,
                                    const engine::LanguageContext& context) {
   if (options.running_max < 1 || options.sequences < options.running_max) {
@@ -320,7 +328,8 @@ void ScheduledLanguage::give(const Plan::Output& output) {
   if (model_->ends(token) && !asked.ignore_end) {
     finish = Finish::kEnd;
   } else {
-    text = request.text.add(model_->piece(token, asked.special));
+    text = request.text.add(
+        model_->piece(token, std::ranges::find(asked.visible, token) != asked.visible.end()));
     const int tokens = request.tokens.load(std::memory_order_relaxed) + 1;
     request.tokens.store(tokens, std::memory_order_relaxed);
     ++request.position;
@@ -332,10 +341,14 @@ void ScheduledLanguage::give(const Plan::Output& output) {
     }
   }
   if (finish) text += request.text.finish();
-  if (finish || !text.empty()) {
+  std::optional<TokenChances> chances;
+  if (asked.chances >= 0 && finish != Finish::kEnd)
+    chances = chances_of(request.sampler->chances(logits, token, asked.chances), token);
+  if (finish || !text.empty() || chances) {
     {
       const std::lock_guard lock(request.mutex);
       request.piece.text += text;
+      if (chances) request.piece.chances.push_back(std::move(*chances));
       request.piece.finish = finish;
     }
     request.news.set();
