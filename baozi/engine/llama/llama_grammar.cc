@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cmath>
 #include <exception>
+#include <regex>
 #include <utility>
 #include <vector>
 
@@ -91,6 +92,7 @@ void LlamaGrammar::wait_for(const Sampling& sampling) {
   for (const GrammarTrigger& trigger : sampling.grammar_triggers) {
     if (trigger.text.empty()) refuse("one of its triggers is empty");
     patterns.push_back(as_pattern(trigger));
+    const std::regex checked(patterns.back());  // libllama leaks when it is what throws
     words_.push_back(trigger.text);
     waits_for_words_ = waits_for_words_ && !trigger.pattern;
   }
