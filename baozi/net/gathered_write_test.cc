@@ -56,13 +56,16 @@ TEST_F(GatheredWriteTest, body_and_segments_are_one_chunk_behind_the_head) {
   HttpResponse response;
   response.body = "abc";
   response.segments = {Bytes::copy_of("defgh"), Bytes::copy_of(""), Bytes::copy_of("ijkl")};
-  GatheredWrite write("HEAD\r\n\r\n", ChunkLine(12), response);
+  const ChunkLine line(response.content_length());
+  GatheredWrite write("HEAD\r\n\r\n", line, response);
   EXPECT_EQ(write.send(socket()), Progress::kDone);
   EXPECT_EQ(arrived(), "HEAD\r\n\r\nc\r\nabcdefghijkl\r\n");
 }
 
 TEST_F(GatheredWriteTest, no_bytes_are_no_chunk) {
-  GatheredWrite write("HEAD\r\n\r\n", ChunkLine(0), HttpResponse());
+  const HttpResponse response;
+  const ChunkLine line(response.content_length());
+  GatheredWrite write("HEAD\r\n\r\n", line, response);
   EXPECT_EQ(write.send(socket()), Progress::kDone);
   EXPECT_EQ(arrived(), "HEAD\r\n\r\n");
 }
