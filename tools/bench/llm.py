@@ -19,7 +19,7 @@ from pathlib import Path
 
 import machine
 from figures import Row, to_dict
-from llm_bench import TITLES, Bench
+from llm_bench import TITLES, Bench, those_that_start
 from llm_servers import BAOZI, LLAMA_SERVER, OURS, VARIANTS, variant
 from run import ROOT, earlier_rows, run_row
 from setting import Setting
@@ -58,7 +58,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--variants", metavar="NAME,…", type=some_of(list(VARIANTS), "variant"),
                         default=[], help="further command lines of the peer, measured beside: "
                         + ", ".join(f"{name} ({' '.join(v)})" for name, v in VARIANTS.items()))
-    parser.add_argument("--only-peer", action="store_true", help="without baozi")
+    parser.add_argument("--only-peer", action="store_true",
+                        help="without baozi; a server that cannot be started is left out anyway")
     parser.add_argument("--quick", action="store_true", help="one short round each")
     parser.add_argument("--full", action="store_true", help="10,000 requests for memory")
     return parser.parse_args()
@@ -68,8 +69,10 @@ def facts_of(setting: Setting) -> dict[str, str]:
     facts = machine.facts(ROOT, setting.build, setting.cache)
     facts.pop("others")  # peers of other benchmarks
     stamp = setting.cache / "llama-server" / ".stamp"
-    version = stamp.read_text().split()[0] if stamp.exists() else "missing"
-    facts["peer"] = f"llama-server {version}, Release build with this processor's own kernels"
+    facts["peer"] = "llama-server is missing"
+    if stamp.exists():
+        facts["peer"] = (f"llama-server {stamp.read_text().split()[0]}, Release build with this "
+                         "processor's own kernels")
     return facts
 
 
@@ -107,6 +110,11 @@ def main() -> int:
     facts = facts_of(setting)
     for name, value in facts.items():
         print(f"{name + ':':12} {value}")
+
+    bench = bench._replace(contenders=those_that_start(bench))
+    if not bench.contenders:
+        print("llm.py: no server can be started", file=sys.stderr)
+        return 1
 
     part = for_trying(arguments)
     rows = {} if part else earlier_rows(out / "llm-results.json", facts)

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from figures import Goal, Line, NotRun, median
 from llm_client import Request, request, wait_first
-from llm_servers import OURS, Contender, Shape
+from llm_servers import OURS, USUAL, Contender, Shape
 from llm_words import words
 from processes import Process
 from setting import Setting, rotated, settle
@@ -63,7 +63,7 @@ class Table:
         def figure(name: str) -> float | str:
             if values := [pick(one) for one in self.found.get(name, [])]:
                 return median(values)
-            return f"not run: {self.missing.get(name, 'not asked for in this run')}"
+            return f"not run: {self.missing.get(name, 'not in this run')}"
 
         peers = {name: figure(name) for name in self.found if name != OURS}
         return Line(what, unit, figure(OURS), peers, higher_is_better=higher_is_better,
@@ -82,6 +82,18 @@ def served(bench: Bench, contender: Contender, model: str, shape: Shape,
     with process:
         seconds = wait_first(process, port, first or tiny(contender.name), READY_SECONDS_MAX)
         yield Running(contender.name, process, port, seconds)
+
+
+def those_that_start(bench: Bench) -> list[Contender]:
+    """Tried once with one model, so that what cannot run is not tried for every row."""
+    starting = []
+    for contender in bench.contenders:
+        try:
+            with served(bench, contender, bench.models[0], USUAL):
+                starting.append(contender)
+        except NotRun as error:
+            bench.say(f"{contender.name} is left out: {error}")
+    return starting
 
 
 def take_turns(bench: Bench, count: int, contenders: list[Contender],

@@ -47,11 +47,21 @@ class TakeTurnsTest(unittest.TestCase):
         line = table.line("rate", "tokens/s", lambda found: found)
         self.assertEqual(line.baozi, "not run: the time for the whole run was over")
 
+    def test_what_cannot_be_started_is_left_out_of_the_run(self) -> None:
+        self.assertEqual(llm_bench.those_that_start(self.bench), [])
+
+    def test_no_server_that_can_be_started_is_no_error(self) -> None:
+        table = llm_bench.beside(self.bench, "smollm2", USUAL, 2, lambda server, number: 1.0)
+        line = table.line("rate", "tokens/s", lambda found: found)
+        self.assertEqual(line.baozi, "not run: the model smollm2 is missing "
+                         "(tools/models/prepare.py makes it)")
+        self.assertEqual(list(line.peers), [PEER])
+
     def test_a_run_without_baozi_has_the_peers_figures(self) -> None:
         table = Table([PEER])
         table.found[PEER] = [4.0, 2.0, 3.0]
         line = table.line("rate", "tokens/s", lambda found: found, goal=1.0)
-        self.assertEqual((line.baozi, line.peers), ("not run: not asked for in this run",
+        self.assertEqual((line.baozi, line.peers), ("not run: not in this run",
                                                     {PEER: 3.0}))
 
 
