@@ -13,6 +13,7 @@ figure of baozi) go to build/bench/llm-part.md instead. Standard library only.
 import argparse
 import importlib
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -99,6 +100,8 @@ def write(out: Path, facts: dict[str, str], rows: list[Row], part: bool) -> str:
 
 def main() -> int:
     arguments = parse_arguments()
+    # So that the servers are ended, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("llm.py: asked to terminate"))
     out = ROOT / "build" / "bench"
     out.mkdir(parents=True, exist_ok=True)
     setting = Setting(arguments.build.resolve(), arguments.cache.resolve(), out, arguments.quick,
