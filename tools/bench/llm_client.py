@@ -10,7 +10,7 @@ from figures import NotRun
 from llm_events import Answer, EventStream, Refused, answer
 from processes import HOST, Process
 
-ANSWER_SECONDS_MAX = 240
+ANSWER_SECONDS_MAX = 600
 MODEL = "llm"  # the name it is served under
 COMPLETIONS = "/v1/completions"
 CHAT = "/v1/chat/completions"
@@ -97,8 +97,10 @@ def run(work: Coroutine) -> Asked:
     began, own = time.monotonic(), time.process_time()
     try:
         answers = asyncio.run(work)
-    except (Refused, OSError, TimeoutError) as error:
-        raise NotRun(str(error) or type(error).__name__) from error
+    except TimeoutError as error:
+        raise NotRun(f"no answer within {ANSWER_SECONDS_MAX} s") from error
+    except (Refused, OSError) as error:
+        raise NotRun(str(error)) from error
     seconds = time.monotonic() - began
     return Asked(answers, seconds, (time.process_time() - own) / seconds)
 
