@@ -21,7 +21,7 @@ FIXED_ADDRESSES = $(if $(filter tsan,$(PRESET)), \
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
-	  while IFS='|' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+	  while IFS='|' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
 
 .PHONY: setup
 setup: ## installs system packages and fetches pinned downloads, for building and testing
@@ -67,6 +67,14 @@ bench: ## the benchmarks and their peers; writes docs/benchmarks.md
 	@cmake --preset bench >/dev/null
 	@ninja -C build/release -j $(JOBS)
 	@python3 tools/bench/run.py --build build/release --cache $(CACHE)
+
+.PHONY: bench-llm
+bench-llm: ## language models beside llama-server; writes docs/benchmarks-llm.md
+	@setup/setup.sh build bench-llm
+	@$(CACHE)/bench-llm-venv/bin/python $(wordlist 2,99,$(PREPARE)) --only bench-llm
+	@$(MAKE) --no-print-directory build/release/build.ninja
+	@ninja -C build/release -j $(JOBS) baozi
+	@python3 tools/bench/llm.py --build build/release --cache $(CACHE) $(BENCH_LLM)
 
 .PHONY: asan
 asan: ## every test under the address and undefined-behaviour sanitizers

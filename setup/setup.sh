@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Gets a Debian machine ready: system packages, then pinned and hash-checked downloads.
 #
-#   setup/setup.sh [PART…]     build (when none is named), models, test, bench, fuzz, format
+#   setup/setup.sh [PART…]     build (when none is named), models, test, bench, bench-llm, fuzz,
+#                              format
 #
 # A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime and
 # llama.cpp for `build`; Python environments for `models` (which prepares them), `test` (its
-# clients) and `bench` (the peers), and Taskflow for `bench`. Says what it is about to install, and
-# nothing at all when nothing is missing. Works offline then.
+# clients) and `bench` (the peers), and Taskflow for `bench`; for `bench-llm` a llama-server, which
+# is built, and what writes its model. Says what it is about to install, and nothing at all when
+# nothing is missing. Works offline then.
 #
 #   BAOZI_CACHE       where downloads are kept (default: .cache in the checkout)
 #   BAOZI_ORT_ROOT    an ONNX Runtime of your own (with include/ and lib/); then none is fetched
@@ -21,15 +23,15 @@ cache=${BAOZI_CACHE:-$root/.cache}
 
 # shellcheck source=setup/pins.sh
 source "$here/pins.sh"
-for file in say packages python debian_extra npm onnxruntime llama; do
+for file in say packages python debian_extra npm onnxruntime llama llama_server; do
   # shellcheck source=/dev/null
   source "$here/lib/$file.sh"
 done
 
 parts=("${@:-build}")
 for part in "${parts[@]}"; do
-  [[ $part =~ ^(build|test|bench|fuzz|format|models)$ ]] ||
-    die "setup: unknown part $part" "Parts: build test bench fuzz format models"
+  [[ $part =~ ^(build|test|bench|bench-llm|fuzz|format|models)$ ]] ||
+    die "setup: unknown part $part" "Parts: build test bench bench-llm fuzz format models"
 done
 
 make_cache
@@ -48,6 +50,10 @@ for part in "${parts[@]}"; do
     bench)
       setup_taskflow
       python_environment bench-venv "$root/tools/bench/requirements.txt"
+      ;;
+    bench-llm)
+      setup_llama_server
+      python_environment bench-llm-venv "$root/tools/models/requirements-llm.txt"
       ;;
   esac
 done

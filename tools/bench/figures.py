@@ -11,8 +11,9 @@ class NotRun(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """kind: `ahead` of each peer; `at_least` or `at_most` a value; `of_limit`: the figure divided
-    by the limit is at least (where higher is better) or at most the value."""
+    """kind: `ahead` of each peer; `at_least` or `at_most` a value; `of_limit` and `of_peer`: the
+    figure divided by the limit, or by the best peer's, is at least (where higher is better) or at
+    most the value."""
 
     kind: str
     value: float = 0.0
@@ -80,6 +81,14 @@ def of_limit(line: Line) -> float | None:
     return line.baozi / line.limit
 
 
+def of_peer(line: Line) -> float | None:
+    """Divided by the best peer's."""
+    best = best_peer(line)
+    if best is None or isinstance(line.baozi, str) or not best[1]:
+        return None
+    return line.baozi / best[1]
+
+
 def met(line: Line) -> bool | None:
     """None: there is no goal, or a figure that it needs is missing."""
     if line.goal is None or isinstance(line.baozi, str):
@@ -88,8 +97,8 @@ def met(line: Line) -> bool | None:
     if kind == "ahead":
         times = times_better(line)
         return None if times is None else times > 1
-    if kind == "of_limit":
-        share = of_limit(line)
+    if kind in ("of_limit", "of_peer"):
+        share = of_limit(line) if kind == "of_limit" else of_peer(line)
         if share is None:
             return None
         return share >= value if line.higher_is_better else share <= value
@@ -99,7 +108,8 @@ def met(line: Line) -> bool | None:
 def to_dict(row: Row) -> dict:
     plain = dataclasses.asdict(row)
     for entry, line in zip(plain["lines"], row.lines, strict=True):
-        entry |= {"times_better": times_better(line), "of_limit": of_limit(line), "met": met(line)}
+        entry |= {"times_better": times_better(line), "of_limit": of_limit(line),
+                  "of_peer": of_peer(line), "met": met(line)}
     return plain
 
 

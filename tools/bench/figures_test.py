@@ -55,6 +55,13 @@ class FiguresTest(unittest.TestCase):
         self.assertIs(met(lower), False)
         self.assertAlmostEqual(of_limit(lower) or 0, 1.31)
 
+    def test_goals_of_the_peer_are_reached_from_the_side_that_is_better(self) -> None:
+        goal = Goal("of_peer", 0.7)
+        self.assertIs(met(line(69, peers={"a": 100}, higher_is_better=False, goal=goal)), True)
+        self.assertIs(met(line(71, peers={"a": 100}, higher_is_better=False, goal=goal)), False)
+        self.assertIs(met(line(71, peers={"a": 100, "b": 9}, goal=goal)), True)
+        self.assertIsNone(met(line(71, peers={"a": "not run: gone"}, goal=goal)))
+
     def test_nothing_is_met_without_a_figure_or_a_limit(self) -> None:
         self.assertIsNone(met(line("not run: no baozi", goal=Goal("at_most", 20))))
         self.assertIsNone(met(line(1, limit="not run: none", goal=Goal("of_limit", 1))))

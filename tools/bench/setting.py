@@ -89,7 +89,7 @@ class Setting(NamedTuple):
 
 def rotated(things: list, by: int) -> list:
     """The order of a round, so that nobody always goes first."""
-    by %= len(things)
+    by %= len(things) or 1
     return things[by:] + things[:by]
 
 

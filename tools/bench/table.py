@@ -1,6 +1,6 @@
 """The rows as text: lines for the terminal, and the page docs/benchmarks.md. Pure."""
 
-from figures import Line, Row, best_peer, met, of_limit, times_better
+from figures import Line, Row, best_peer, met, of_limit, of_peer, times_better
 
 HEAD = """# Benchmarks
 
@@ -30,6 +30,7 @@ def goal_text(line: Line) -> str:
         "at_least": f"≥ {value}",
         "at_most": f"≤ {value}",
         "of_limit": f"{beside} {value} of limit",
+        "of_peer": f"{beside} {value} of the peer",
     }[line.goal.kind]
 
 
@@ -43,7 +44,10 @@ def met_text(line: Line) -> str:
 def ratio_text(line: Line) -> str:
     parts = []
     times, best, share = times_better(line), best_peer(line), of_limit(line)
-    if times is not None and best is not None:
+    of_best = of_peer(line) if line.goal and line.goal.kind == "of_peer" else None
+    if of_best is not None and best is not None:
+        parts.append(f"{number(of_best)} of {best[0]}")
+    elif times is not None and best is not None:
         parts.append(f"{number(times)} × {best[0]}")
     if share is not None:
         parts.append(f"{number(share)} of limit")
@@ -110,6 +114,6 @@ def verdict(rows: list[Row]) -> str:
     return text + (f"; {missing} figures could not be measured." if missing else ".")
 
 
-def page(machine: dict[str, str], rows: list[Row]) -> str:
+def page(machine: dict[str, str], rows: list[Row], head: str = HEAD) -> str:
     facts = [cells("of the run", ""), "|---|---|", *(cells(*fact) for fact in machine.items()), ""]
-    return "\n".join([HEAD, *facts, verdict(rows), "", *(section(row) for row in rows)])
+    return "\n".join([head, *facts, verdict(rows), "", *(section(row) for row in rows)])

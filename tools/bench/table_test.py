@@ -41,6 +41,12 @@ class TableTest(unittest.TestCase):
             " | met: no")
         self.assertEqual(terminal_line(Line("start", "ms", 5.25)), "start: 5.25 ms")
 
+    def test_a_goal_of_the_peer_has_its_ratio_in_the_same_terms(self) -> None:
+        line = Line("gap", "ms", 30.0, {"llama-server": 60.0}, higher_is_better=False,
+                    goal=Goal("of_peer", 0.7))
+        self.assertEqual(terminal_line(line), "gap: 30 ms | peers llama-server 60 | ratio 0.50 of"
+                         " llama-server | goal ≤ 0.70 of the peer | met: yes")
+
 
 if __name__ == "__main__":
     unittest.main()

