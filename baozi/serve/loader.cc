@@ -81,7 +81,7 @@ std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const Mod
   served.window = model.language.window;
   served.stall = model.language.stall;
   const engine::LanguageMemory& memory = loaded->facts().memory;
-  log().info("{}: {}, about {} MB ({} of weights, {} of keys and values, {} to compute)",
+  log().info("{}: {}, {} MB estimated ({} of weights, {} of keys and values, {} to compute)",
              model.name, loaded->facts().description, memory.total() >> 20, memory.weights >> 20,
              memory.kv >> 20, memory.compute >> 20);
   return std::make_shared<llm::ScheduledLanguage>(std::move(loaded), std::move(served),

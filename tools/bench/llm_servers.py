@@ -34,15 +34,19 @@ http: {{drain_timeout_ms: 5000}}
 models:
   - name: {name}
     path: {path}
-    threads: {threads}
-    sequences: {sequences}
-    context: {context}
+    language:
+      threads: {threads}
+      answers_max: {sequences}
+      context: {context}
+      prefixes: {prefixes}
 """
 
 
 def baozi_command(setting: Setting, model: Path, shape: Shape, port: int) -> list[str | Path]:
-    text = BAOZI_CONFIG.format(name=MODEL, path=model, threads=THREADS,
-                               sequences=shape.sequences, context=shape.context)
+    # The same KV memory as the peer's slots have together.
+    text = BAOZI_CONFIG.format(name=MODEL, path=model, threads=THREADS, sequences=shape.sequences,
+                               context=shape.sequences * shape.context,
+                               prefixes=setting.out / "llm-prefixes")
     config = setting.write(f"llm-{model.parents[1].name}.yaml", text)
     return [setting.program("baozi"), "serve", config, "--host", HOST, "--http-port", str(port)]
 
