@@ -105,6 +105,11 @@ class TestClient {
     }
     return std::exchange(early_, {});
   }
+  // Reads something and throws it away; false at the connection's end.
+  bool skip_some() {
+    early_.clear();
+    return read_more();
+  }
   // Whether the connection ended by a reset.
   bool was_reset() const { return was_reset_; }
 
