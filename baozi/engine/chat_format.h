@@ -28,10 +28,10 @@ struct ChatInput {
   bool parallel_tool_calls = true;  // whether an answer may hold several calls
   std::string schema = {};          // JSON schema the answer must follow, or "{}" for any object;
                                     // empty: none
-  std::string grammar = {};         // GBNF the answer must follow; not together with schema or tools
-  bool answer = true;               // the assistant's turn begins at the end
-  std::string options = {};         // an object of variables for the template, such as
-                                    // {"enable_thinking": false}
+  std::string grammar = {};  // GBNF the answer must follow; not together with schema or tools
+  bool answer = true;        // the assistant's turn begins at the end
+  std::string options = {};  // an object of variables for the template, such as
+                             // {"enable_thinking": false}
 };
 
 // A grammar that waits begins where one of its triggers shows in the answer.
@@ -47,11 +47,11 @@ class ReplyFormat {
 };
 
 struct ChatPrompt {
-  std::string text;                                  // special tokens as text
-  std::string grammar = {};                          // GBNF; empty: none
-  std::string grammar_prefix = {};                   // as in Sampling
+  std::string text;                                   // special tokens as text
+  std::string grammar = {};                           // GBNF; empty: none
+  std::string grammar_prefix = {};                    // as in Sampling
   std::vector<GrammarTrigger> grammar_triggers = {};  // as in Sampling
-  std::vector<std::string> stops = {};               // further strings that end the answer
+  std::vector<std::string> stops = {};                // further strings that end the answer
   std::vector<Token> visible = {};  // special tokens whose text belongs to the answer
   std::shared_ptr<const ReplyFormat> format = {};  // null: an answer is its text
 };

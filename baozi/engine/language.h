@@ -138,8 +138,9 @@ class LanguageContext {
   // Puts it back. Errors: kInvalidArgument (not such bytes), kResourceExhausted.
   virtual void restore(int sequence, std::span<const std::byte> bytes) = 0;
 
-  // How many threads the next decodes use, at most those of LanguageOptions.
+  // How many threads the next decodes use, in [1, threads_max()].
   virtual void use_threads(int threads) = 0;
+  virtual int threads_max() const noexcept = 0;  // at first all of them are used
 
   virtual int capacity() const noexcept = 0;   // tokens of KV memory
   virtual int steps_max() const noexcept = 0;  // of one decode

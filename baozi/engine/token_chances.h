@@ -18,7 +18,7 @@ struct TokenChance {
 };
 
 struct Chances {
-  float logprob = 0;                       // of the token that was picked
+  float logprob = 0;                      // of the token that was picked
   std::span<const TokenChance> top = {};  // the most likely, best first; equal ones by number
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "baozi/base/error.h"
+#include "baozi/llm/thread_pace.h"
 #include "baozi/llm/utf8_stream.h"
 
 namespace baozi::llm {
@@ -37,6 +38,7 @@ void write_answer(const engine::LanguageModel& model, engine::LanguageContext& c
                   engine::Sampler& sampler, Token next, int position,
                   const GenerateOptions& options, const std::function<void(std::string_view)>& give,
                   const StopToken& stop, Generation& made) {
+  ThreadPace threads(context.threads_max());
   while (!model.ends(next)) {
     made.tokens.push_back(next);
     give(model.piece(next, false));
@@ -46,7 +48,12 @@ void write_answer(const engine::LanguageModel& model, engine::LanguageContext& c
       return;
     }
     const Step step{next, position++, 0, true};
+    const Time begin = Clock::now();
+    const Duration cpu_begin = processor_time();
+    context.use_threads(threads.threads());
     context.decode({&step, 1}, stop);
+    const Time now = Clock::now();
+    threads.took(1, now - begin, processor_time() - cpu_begin, now);
     next = sampler.sample(context.logits(0));
   }
 }

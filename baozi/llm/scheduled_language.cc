@@ -1,7 +1,6 @@
 #include "baozi/llm/scheduled_language.h"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -95,13 +94,6 @@ void truncate(std::vector<Token>& tokens, int window) {
   tokens.erase(tokens.begin() + head, tokens.end() - (keep - head));
 }
 
-// Of all threads of the process.
-Duration processor_time() noexcept {
-  timespec time{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 SchedulerOptions scheduler_options(const ScheduledLanguageOptions& options,
                                    const engine::LanguageContext& context) {
   if (options.running_max < 1 || options.sequences < options.running_max) {
@@ -132,7 +124,7 @@ ScheduledLanguage::ScheduledLanguage(std::shared_ptr<engine::LanguageModel> mode
                                   : context_->capacity()),
       scheduler_(scheduler_options(options_, *context_)),
       pace_(options_.stall),
-      threads_(options_.threads),
+      threads_(context_->threads_max()),
       lane_(options_.name.empty() ? "llm" : options_.name) {
   loop_.run = [](Work* work) noexcept { static_cast<Loop*>(work)->owner.turn(); };
   if (!prefixes) return;

@@ -40,7 +40,6 @@ struct ScheduledLanguageOptions {
   int sequences = 64;           // as engine::LanguageOptions::sequences of the loaded model
   int running_max = 8;          // answers at once
   std::size_t queue_max = 256;  // requests that wait
-  int threads = 1;              // of the loaded model; fewer are used while the machine is busy
   int window = 0;               // tokens of a prompt and its answer; 0: all of the memory
   Duration stall = std::chrono::milliseconds(150);  // what reading prompts may add between two
                                                     // tokens of another answer

@@ -26,6 +26,7 @@ struct LanguageScript {
   int fail_decodes = 0;  // so many of the next ones, with kInternal
   int threads = 0;       // the latest use_threads()
   bool fail_restores = false;
+  bool keep_decodes = true;
   std::vector<std::size_t> decodes;   // sizes, in order
   std::map<int, std::string> memory;  // by sequence: what is in the KV memory
 };
@@ -40,7 +41,7 @@ class ScriptedContext final : public engine::LanguageContext {
       --script_.fail_decodes;
       throw Error(Code::kInternal, "told to fail");
     }
-    script_.decodes.push_back(steps.size());
+    if (script_.keep_decodes) script_.decodes.push_back(steps.size());
     next_.assign(steps.size(), 0);
     for (const engine::Step& step : steps) {
       std::string& text = script_.memory[step.sequence];
@@ -70,6 +71,7 @@ class ScriptedContext final : public engine::LanguageContext {
     script_.memory[sequence].assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   void use_threads(int threads) override { script_.threads = threads; }
+  int threads_max() const noexcept override { return 2; }
   int capacity() const noexcept override { return script_.capacity; }
   int steps_max() const noexcept override { return script_.steps_max; }
 

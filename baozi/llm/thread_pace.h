@@ -6,8 +6,10 @@
 //
 //   context.use_threads(pace.threads());   decode …   pace.took(answers, time, cpu, now);
 //
-// Thread safety: none. Pure.
+// Thread safety: none. Pure, but for processor_time.
 #pragma once
+
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,6 +19,13 @@
 #include "baozi/base/clock.h"
 
 namespace baozi::llm {
+
+// Of all threads of the process so far.
+inline Duration processor_time() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
 
 class ThreadPace {
  public:

@@ -78,9 +78,6 @@ std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const Mod
   served.sequences = options.sequences;
   served.running_max = model.language.answers_max;
   if (model.queue_max > 0) served.queue_max = static_cast<std::size_t>(model.queue_max);
-  served.threads = options.threads > 0
-                       ? options.threads
-                       : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   served.window = model.language.window;
   served.stall = model.language.stall;
   const engine::LanguageMemory& memory = loaded->facts().memory;

@@ -37,14 +37,15 @@ std::filesystem::path find_file() {
 Opened open_library() {
   const std::filesystem::path file = find_file();
   if (file.empty()) {
-    return {nullptr, "this build of baozi is without llama.cpp's common library, so it has no tools "
-                     "and no JSON schemas, and only common chat templates"};
+    return {nullptr,
+            "this build of baozi is without llama.cpp's common library, so it has no tools "
+            "and no JSON schemas, and only common chat templates"};
   }
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr)
     return {nullptr, fmt::format("{} cannot be opened: {}", file.string(), ::dlerror())};
-  auto* function = reinterpret_cast<LlamaChatLibraryFunction*>(
-      ::dlsym(library, "baozi_llama_chat_library"));
+  auto* function =
+      reinterpret_cast<LlamaChatLibraryFunction*>(::dlsym(library, "baozi_llama_chat_library"));
   if (function == nullptr)
     return {nullptr, fmt::format("{} is not of this version of baozi", file.string())};
   return {function(), ""};

@@ -34,6 +34,7 @@ class LlamaContext final : public LanguageContext {
       : model_(std::move(model)),
         batch_max_(static_cast<std::size_t>(options.batch)),
         sequences_(options.sequences),
+        threads_max_(options.threads),
         threads_(options.threads),
         vocabulary_(
             static_cast<std::size_t>(llama_vocab_n_tokens(llama_model_get_vocab(model_.get())))),
@@ -151,6 +152,7 @@ class LlamaContext final : public LanguageContext {
     threads_ = threads;
   }
 
+  int threads_max() const noexcept override { return threads_max_; }
   int capacity() const noexcept override { return static_cast<int>(llama_n_ctx(context_.get())); }
   int steps_max() const noexcept override { return static_cast<int>(batch_max_); }
 
@@ -178,6 +180,7 @@ class LlamaContext final : public LanguageContext {
   const LlamaModelHandle model_;
   std::size_t batch_max_;  // constant after construction
   const int sequences_;
+  const int threads_max_;
   int threads_;
   const std::size_t vocabulary_;
   std::unique_ptr<llama_context, FreeContext> context_;

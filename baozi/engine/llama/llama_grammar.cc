@@ -96,17 +96,16 @@ void LlamaGrammar::wait_for(const Sampling& sampling) {
   }
   std::vector<const char*> texts;
   for (const std::string& pattern : patterns) texts.push_back(pattern.c_str());
-  sampler_.reset(llama_sampler_init_grammar_lazy_patterns(vocabulary_, sampling.grammar.c_str(),
-                                                          "root", texts.data(), texts.size(),
-                                                          nullptr, 0));
+  sampler_.reset(llama_sampler_init_grammar_lazy_patterns(
+      vocabulary_, sampling.grammar.c_str(), "root", texts.data(), texts.size(), nullptr, 0));
 }
 
 void LlamaGrammar::read_prefix(const std::string& prefix) {
   if (prefix.empty()) return;
   std::vector<Token> tokens(prefix.size() + 2);
-  const std::int32_t count = llama_tokenize(
-      vocabulary_, prefix.data(), static_cast<std::int32_t>(prefix.size()), tokens.data(),
-      static_cast<std::int32_t>(tokens.size()), false, true);
+  const std::int32_t count =
+      llama_tokenize(vocabulary_, prefix.data(), static_cast<std::int32_t>(prefix.size()),
+                     tokens.data(), static_cast<std::int32_t>(tokens.size()), false, true);
   if (count < 0) throw Error(Code::kInternal, "the grammar's prefix gives too many tokens");
   tokens.resize(static_cast<std::size_t>(count));
   const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
@@ -149,9 +148,8 @@ void LlamaGrammar::accept_waiting(Token token) {
   const std::string_view text = piece(token);
   heard_.push_back({token, text.size()});
   heard_text_ += text;
-  const bool found = std::ranges::any_of(words_, [&](const std::string& word) {
-    return heard_text_.find(word) != std::string::npos;
-  });
+  const bool found = std::ranges::any_of(
+      words_, [&](const std::string& word) { return heard_text_.find(word) != std::string::npos; });
   if (!found) {
     const std::size_t longest = std::ranges::max(words_, {}, &std::string::size).size();
     while (heard_text_.size() - heard_.front().size >= longest) {

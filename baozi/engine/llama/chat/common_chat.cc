@@ -23,7 +23,9 @@ namespace baozi::engine {
 namespace {
 
 constexpr std::size_t kFormsMax = 32;
-constexpr std::string_view kPythonTag = "<|python_tag|>";  // Llama 3, before a call
+// Llama 3 may put it before a call; its templates call that an environment.
+constexpr std::string_view kPythonTag = "<|python_tag|>";
+constexpr std::string_view kPythonSign = "Environment: ipython";
 
 // What of a prompt does not depend on the messages.
 struct Form {
@@ -79,7 +81,8 @@ class CommonChat final : public LlamaChat {
   CommonChat(const llama_model* model, const std::string& jinja)
       : model_(model), templates_(common_chat_templates_init(model, jinja)) {
     source_ = common_chat_templates_source(templates_.get());
-    python_tag_ = source_.find(kPythonTag) != std::string::npos;
+    tools_ = common_chat_templates_get_caps(templates_.get())["supports_tools"];
+    python_tag_ = source_.find(kPythonSign) != std::string::npos;
     by_messages_ = depends_on_messages();
   }
 
@@ -97,6 +100,11 @@ class CommonChat final : public LlamaChat {
 
   ChatPrompt chat(const ChatInput& input) const override {
     common_chat_templates_inputs inputs = read_chat_input(input);
+    if (calls(inputs) && !tools_) {
+      throw Error(Code::kInvalidArgument,
+                  "the model's chat template knows no tools; leave them out, load the model with a "
+                  "template that does, or take a model that was trained for them");
+    }
     const std::string key = by_messages_ ? "" : key_of(input);
     if (const std::shared_ptr<const Form> known = find_form(key)) {
       inputs.force_pure_content = true;  // the text only
@@ -122,6 +130,10 @@ class CommonChat final : public LlamaChat {
   }
 
  private:
+  static bool calls(const common_chat_templates_inputs& inputs) {
+    return !inputs.tools.empty() && inputs.tool_choice != COMMON_CHAT_TOOL_CHOICE_NONE;
+  }
+
   // Whether the library has code for this very template, which may look at the messages for more
   // than their text.
   bool depends_on_messages() const {
@@ -165,23 +177,21 @@ class CommonChat final : public LlamaChat {
     }
     prompt.stops = params.additional_stops;
     prompt.visible = special_tokens(model_, params.preserved_tokens);
-    const bool calls =
-        !inputs.tools.empty() && inputs.tool_choice != COMMON_CHAT_TOOL_CHOICE_NONE;
-    if (!by_messages_ && !calls && !params.supports_thinking) return form;  // the text as it is
+    if (!by_messages_ && !calls(inputs) && !params.supports_thinking)
+      return form;  // the text as it is
     auto format = std::make_shared<CommonReplyFormat>();
     format->parser = common_chat_parser_params(params);
     format->parser.reasoning_format = inputs.reasoning_format;
-    format->parser.parse_tool_calls = calls;
+    format->parser.parse_tool_calls = calls(inputs);
     if (!params.parser.empty()) format->parser.parser.load(params.parser);
-    if (python_tag_ && calls) format->ignored_start = kPythonTag;
+    if (python_tag_ && calls(inputs)) format->ignored_start = kPythonTag;
     prompt.format = std::move(format);
     return form;
   }
 
   static std::string key_of(const ChatInput& input) {
     std::string key;
-    for (const std::string* text :
-         {&input.tools, &input.schema, &input.grammar, &input.options}) {
+    for (const std::string* text : {&input.tools, &input.schema, &input.grammar, &input.options}) {
       key += fmt::format("{}:{}", text->size(), *text);
     }
     return key + fmt::format("{}{}{}", static_cast<int>(input.tool_choice),
@@ -210,6 +220,7 @@ class CommonChat final : public LlamaChat {
   const llama_model* const model_;
   const common_chat_templates_ptr templates_;
   std::string source_;
+  bool tools_ = false;  // whether the template writes them
   bool python_tag_ = false;
   bool by_messages_ = false;
   // To find out how a template wants its answers takes twenty times as long as to fill it in.
@@ -225,8 +236,8 @@ std::unique_ptr<LlamaChat> open_common_chat(const llama_model* model, const std:
   try {
     return std::make_unique<CommonChat>(model, jinja);
   } catch (const std::exception& error) {
-    throw Error(Code::kFailedPrecondition, fmt::format("the chat template cannot be used: {}",
-                                                       template_reason(error.what())));
+    throw Error(Code::kFailedPrecondition,
+                fmt::format("the chat template cannot be used: {}", template_reason(error.what())));
   }
 }
 

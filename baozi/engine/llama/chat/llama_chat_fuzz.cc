@@ -36,9 +36,9 @@ void survive(const Call& call) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace baozi::engine;
   static const std::unique_ptr<LlamaChat> chat = open_common_chat(nullptr, kTemplate);
-  static const ChatPrompt prompt = chat->chat(
-      {.messages = R"([{"role": "user", "content": "a"}])",
-       .tools = R"([{"type": "function", "function": {"name": "f", "parameters":
+  static const ChatPrompt prompt =
+      chat->chat({.messages = R"([{"role": "user", "content": "a"}])",
+                  .tools = R"([{"type": "function", "function": {"name": "f", "parameters":
                    {"type": "object", "properties": {"x": {"type": "string"}}}}}])"});
   if (prompt.format == nullptr) std::abort();
   const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -108,7 +108,8 @@ std::vector<common_chat_tool> read_tools(const std::string& text) {
     const common_json& tool = tools[i];
     if (!tool.is_object()) refuse(at, "must be an object");
     check_text(tool, "type", at);
-    if (tool.at("type").get<std::string>() != "function") refuse(at + ".type", "must be 'function'");
+    if (tool.at("type").get<std::string>() != "function")
+      refuse(at + ".type", "must be 'function'");
     if (!tool.contains("function") || !tool.at("function").is_object())
       refuse(at + ".function", "must be an object");
     const common_json& function = tool.at("function");

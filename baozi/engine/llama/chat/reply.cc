@@ -39,7 +39,7 @@ void restore_end(std::string_view text, ChatReply& reply) {
   if (begin != std::string_view::npos) reply.content = text.substr(begin);
 }
 
-// Whether `text` may become or begins with `marker`; takes it off.
+// Takes the marker off. False: the text may yet become it.
 bool take_marker(std::string_view& text, std::string_view marker, bool whole) {
   if (text.starts_with(marker)) {
     text.remove_prefix(marker.size());
@@ -59,6 +59,9 @@ ChatReply read_common_reply(const CommonReplyFormat& format, std::string_view te
   // One that was cut off in a call.
   if (!reply.has_value()) reply = parse(format, rest, true);
   if (!reply.has_value()) return {std::string(text), "", {}};
+  // The parser opens the arguments with the name already.
+  if (!reply->tool_calls.empty() && reply->tool_calls.back().arguments == "{")
+    reply->tool_calls.pop_back();
   if (reply->tool_calls.empty()) restore_end(rest, *reply);
   return *reply;
 }
