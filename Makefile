@@ -43,7 +43,7 @@ test: ## builds and runs every test (PRESET=dev and others choose the build)
 	@$(FIXED_ADDRESSES) ctest --preset $(PRESET)
 
 .PHONY: demo
-demo: ## starts the server and asks it over HTTP: OCR, classes of photographs, embeddings
+demo: ## starts the server and asks it over HTTP: OCR, photographs, embeddings, a chat
 	@setup/setup.sh build models
 	@$(PREPARE) --only demo
 	@install -m 644 tools/demo/demo.yaml $(MODELS)/demo.yaml

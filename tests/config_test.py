@@ -36,6 +36,7 @@ models:
     memory_bytes_max: 1000000000
     language: {answers_max: 4, context: 2048, window: 1024, batch: 256, threads: 2, kv: q8_0,
                mmap: true, mlock: false, stall_ms: 100, prefixes: "off",
+               chat_template: chat.jinja,
                prefixes_bytes_max: 1000000}
     providers: []
 pipelines: []

@@ -435,21 +435,8 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
                                                    parse_index_ready_only(request.body.text())));
     case Verb::kModels:
       return openai_.models();
-    case Verb::kTfStatus: {
-      if (route.version.empty() && route.label.empty()) {  // OpenAI's path, too
-        if (std::optional<net::HttpResponse> model = openai_.model(route.model))
-          return *std::move(model);
-      }
-      std::vector<model::VersionStatus> versions = repository_.versions(route.model);
-      if (!route.version.empty()) {
-        std::erase_if(versions,
-                      [&](const auto& status) { return status.version != route.version; });
-      }
-      if (versions.empty() || !route.label.empty()) {
-        throw Error(Code::kNotFound, fmt::format("model '{}' has no such version", route.model));
-      }
-      return json_response(format_tf_status(versions));
-    }
+    case Verb::kTfStatus:
+      return tf_status(route);
     case Verb::kTfMetadata:
       return json_response(format_tf_metadata(*repository_.find(route.model, route.version)));
     case Verb::kMethodNotAllowed: {
@@ -463,6 +450,20 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
                                                     request.path(), route_list())),
                            404);
   }
+}
+
+// A language model's path is OpenAI's, too.
+net::HttpResponse HttpApi::tf_status(const Route& route) const {
+  if (route.version.empty() && route.label.empty()) {
+    if (std::optional<net::HttpResponse> model = openai_.model(route.model))
+      return *std::move(model);
+  }
+  std::vector<model::VersionStatus> versions = repository_.versions(route.model);
+  if (!route.version.empty())
+    std::erase_if(versions, [&](const auto& status) { return status.version != route.version; });
+  if (versions.empty() || !route.label.empty())
+    throw Error(Code::kNotFound, fmt::format("model '{}' has no such version", route.model));
+  return json_response(format_tf_status(versions));
 }
 
 net::HttpResponse HttpApi::health() const {

@@ -62,6 +62,7 @@ class HttpApi final : public net::HttpHandler {
   Task<net::HttpResponse> record_trace(net::HttpRequest request);
   Task<net::HttpResponse> control(Route route);
   net::HttpResponse describe(const net::HttpRequest& request, const Route& route) const;
+  net::HttpResponse tf_status(const Route& route) const;
   net::HttpResponse health() const;
   net::HttpResponse statistics(const Route& route) const;
   ModelMetrics& metrics_of(Verb verb, std::string_view model);

@@ -160,6 +160,14 @@ bool read_extension(std::string_view key, ondemand::value value, TextWishes& wis
   return true;
 }
 
+// What the on-demand parser passes over is not looked at: this looks at all of it.
+std::string checked(std::string_view json) {
+  simdjson::dom::parser parser;
+  if (const simdjson::error_code error = parser.parse(json.data(), json.size()).error(); error)
+    throw_bad_json(error);
+  return std::string(json);
+}
+
 }  // namespace
 
 std::int64_t take_int_in(ondemand::value value, std::string_view key, std::int64_t min,
@@ -178,11 +186,11 @@ double take_number_in(ondemand::value value, std::string_view key, double min, d
 }
 
 std::string take_object_text(ondemand::value value, std::string_view key) {
-  return std::string(take(take_object(value, quoted(key)).raw_json()));
+  return checked(take(take_object(value, quoted(key)).raw_json()));
 }
 
 std::string take_array_text(ondemand::value value, std::string_view key) {
-  return std::string(take(take_array(value, quoted(key)).raw_json()));
+  return checked(take(take_array(value, quoted(key)).raw_json()));
 }
 
 engine::Token take_token(ondemand::value value, std::string_view key) {

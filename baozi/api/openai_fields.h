@@ -51,7 +51,7 @@ inline std::string quoted(std::string_view key) { return fmt::format("'{}'", key
 std::int64_t take_int_in(ondemand::value value, std::string_view key, std::int64_t min,
                          std::int64_t max);
 double take_number_in(ondemand::value value, std::string_view key, double min, double max);
-// The JSON text of an object or list. What lies in it is looked at by whoever reads that text.
+// The JSON text of an object or list.
 std::string take_object_text(ondemand::value value, std::string_view key);
 std::string take_array_text(ondemand::value value, std::string_view key);
 engine::Token take_token(ondemand::value value, std::string_view key);

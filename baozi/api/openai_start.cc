@@ -66,11 +66,14 @@ engine::ChatPrompt template_chat(const llm::LanguageServable& servable, const Ch
                        .grammar = request.wishes.completion.sampling.grammar,
                        .options = request.template_arguments});
   } catch (const Error& error) {
-    if (error.code() == Code::kInvalidArgument) throw FieldError("messages", error.message());
-    if (error.code() == Code::kFailedPrecondition) {
-      throw FieldError("model", fmt::format("model '{}': {}; ask /v1/completions", servable.name(),
-                                            error.message()));
-    }
+    // Which of them it is about, the message says.
+    const bool only_messages = request.tools.empty() && request.wishes.json_schema.empty() &&
+                               request.template_arguments.empty() &&
+                               request.wishes.completion.sampling.grammar.empty();
+    if (error.code() == Code::kInvalidArgument && only_messages)
+      throw FieldError("messages", error.message());
+    if (error.code() == Code::kFailedPrecondition)
+      throw FieldError("model", fmt::format("model '{}': {}", servable.name(), error.message()));
     throw;
   }
 }

@@ -63,7 +63,8 @@ class Completion {
  public:
   virtual ~Completion() = default;
 
-  // Waits until there is something new. Not after the piece with `finish`. Errors: kCancelled,
+  // Waits until there is something new. Not after the piece with `finish`. A wait that was stopped
+  // has taken nothing. Errors: kCancelled,
   // kDeadlineExceeded (the awaiting task's), kUnavailable (the model is being unloaded), kInternal.
   virtual Task<CompletionPiece> next() = 0;
   // Whole after the last piece; `cached_tokens` from the first one on.

@@ -81,6 +81,8 @@ LanguageConfig read_language(YamlReader reader, const fs::path& base) {
   options.lock = reader.boolean("mlock", false);
   language.stall =
       std::chrono::milliseconds(reader.integer("stall_ms", language.stall.count(), 1, 3'600'000));
+  if (const std::string file = reader.text("chat_template", ""); !file.empty())
+    language.chat_template = base / file;
   const std::string prefixes = reader.text("prefixes", "default");
   if (prefixes == "off") {
     language.prefixes.clear();

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <fstream>
+#include <iterator>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -50,6 +52,15 @@ std::string reason_of(const std::exception_ptr& error) {
   }
 }
 
+// By its name: no engine is opened for it.
+bool is_language(const std::filesystem::path& file) { return file.extension() == ".gguf"; }
+
+std::string read_text(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw Error(Code::kNotFound, fmt::format("cannot read {}", file.string()));
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
 // Ids for the past of conversations, beyond those of the answers at once.
 constexpr int kKeptSequences = 56;
 
@@ -69,6 +80,8 @@ std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const Mod
   engine::LanguageOptions options = model.language.engine;
   options.sequences = model.language.answers_max + kKeptSequences;
   options.batch = std::max(options.batch, model.language.answers_max);
+  if (!model.language.chat_template.empty())
+    options.chat_template = read_text(model.language.chat_template);
   std::shared_ptr<engine::LanguageModel> loaded =
       engine.load_language(version.file, options, std::move(stop));
   llm::ScheduledLanguageOptions served;
@@ -117,7 +130,8 @@ void Loader::announce() {
   for (const ModelConfig& model : config_.models) {
     try {
       for (const ModelVersion& version : find_versions(model.path)) {
-        repository_.set_status({model.name, version.version, State::kLoading, ""});
+        repository_.set_status(
+            {model.name, version.version, State::kLoading, "", is_language(version.file)});
       }
     } catch (const Error& error) {
       repository_.set_status({model.name, "1", State::kFailed, error.message()});
@@ -176,8 +190,8 @@ void Loader::load_model(const ModelConfig& model, StopToken stop) {
       load_version(model, version, stop);
     } catch (...) {
       if (!first) first = std::current_exception();
-      repository_.set_status(
-          {model.name, version.version, State::kFailed, reason_of(std::current_exception())});
+      repository_.set_status({model.name, version.version, State::kFailed,
+                              reason_of(std::current_exception()), is_language(version.file)});
     }
   }
   if (first) std::rethrow_exception(first);

@@ -78,7 +78,7 @@ class CommandTest(unittest.TestCase):
             self.assertEqual(peer[peer.index("-t"):], ["-t", "2", "-np", "8", "-c", "8192",
                                                        "--no-webui"])
             config = Path(BAOZI.command(setting, model, USUAL, 5)[2]).read_text()
-            for wanted in (f"path: {model}", "threads: 2", "sequences: 8", "context: 1024"):
+            for wanted in (f"path: {model}", "threads: 2", "answers_max: 8", "context: 8192"):
                 self.assertIn(wanted, config)
         self.assertEqual(variant("kvu").name, "llama-server -kvu")
 

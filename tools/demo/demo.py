@@ -3,8 +3,8 @@
 
     demo.py --baozi PATH --config FILE [--data DIR]
 
-Reads a photographed page, classifies two photographs, compares three sentences; prints each
-request's stage timeline. Exit code 0 only when every answer is right and the server ends cleanly on
+Reads a photographed page, classifies two photographs, compares three sentences, talks to a language
+model; prints the stage timeline of the first three. Exit code 0 only when every answer is right and the server ends cleanly on
 SIGTERM. Standard library only.
 """
 
@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from talk import KNOWN_MIN, QUESTIONS, TalkFailure, ask
 from timeline import draw
 
 HOST = "127.0.0.1"
@@ -305,10 +306,32 @@ def compare_sentences(terminal: Terminal, client: Client, _: Path) -> None:
     terminal.good("1 and 2 mean much the same, 3 is about something else")
 
 
+def talk_to_the_cook(terminal: Terminal, client: Client, _: Path) -> None:
+    terminal.heading("Two guests ask the cook (OpenAI's chat completions, streamed)")
+    talks = []
+    for question, word in QUESTIONS:
+        print(f"    {terminal.paint('1', question)} ", end="", flush=True)
+        try:
+            talk = ask(client.connection, "smollm2", question,
+                       lambda text: print(text, end="", flush=True))
+        except (TalkFailure, OSError, http.client.HTTPException) as error:
+            raise DemoFailure(f"chat: {error}") from error
+        print(f"\n      first word after {talk.first_ms:.0f} ms; of {talk.usage['prompt_tokens']} "
+              f"tokens {talk.known} were known")
+        if word not in talk.text.lower():
+            raise DemoFailure(f"chat: the answer should say '{word}'")
+        talks.append(talk)
+    second = talks[1]
+    if second.known < KNOWN_MIN * second.usage["prompt_tokens"]:
+        raise DemoFailure("chat: the second guest's prompt should have been known but for its end")
+    terminal.good("the second guest's answer began at once: what the cook was told is read once")
+
+
 STEPS: tuple[Callable[[Terminal, Client, Path], None], ...] = (
     read_page,
     classify,
     compare_sentences,
+    talk_to_the_cook,
 )
 
 
