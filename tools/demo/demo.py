@@ -3,9 +3,9 @@
 
     demo.py --baozi PATH --config FILE [--data DIR]
 
-Reads a photographed page, classifies two photographs, compares three sentences, talks to a language
-model; prints the stage timeline of the first three. Exit code 0 only when every answer is right and the server ends cleanly on
-SIGTERM. Standard library only.
+Reads a photographed page, classifies two photographs, compares three sentences, talks to a
+language model; prints the stage timeline of the first three. Exit code 0 only when every answer is
+right and the server ends cleanly on SIGTERM. Standard library only.
 """
 
 import argparse
