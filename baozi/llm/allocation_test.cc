@@ -42,7 +42,7 @@ TEST(Allocation, ATokenCostsNone) {
   const std::size_t few = allocations(model, 1000);
   const std::size_t many = allocations(model, 11'000);
   // A piece that is read late is a longer text, and may grow.
-  EXPECT_LT(many, few + 200) << "10,000 tokens more";
+  EXPECT_LT(many, few + 1000) << "10,000 tokens more";
 }
 
 }  // namespace

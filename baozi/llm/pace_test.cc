@@ -17,8 +17,9 @@ TEST(StepPace, APromptsPieceFitsTheStall) {
   StepPace pace(100ms);
   for (int i = 0; i < 20; ++i) pace.took(0, 500, 1s);  // 2 ms a token
   EXPECT_NEAR(pace.prompt_tokens(), 50, 1);
-  for (int i = 0; i < 20; ++i) pace.took(4, 0, 40ms);  // the answers take their part
-  EXPECT_NEAR(pace.prompt_tokens(), 30, 1);
+  for (int i = 0; i < 20; ++i) pace.took(4, 0, 40ms);
+  for (int i = 0; i < 40; ++i) pace.took(4, 50, 90ms);  // 1 ms a token beside four answers
+  EXPECT_NEAR(pace.prompt_tokens(), 100, 2);
 }
 
 TEST(StepPace, APieceIsNeverTooSmallToEnd) {

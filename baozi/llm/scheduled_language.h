@@ -41,7 +41,7 @@ struct ScheduledLanguageOptions {
   int running_max = 8;          // answers at once
   std::size_t queue_max = 256;  // requests that wait
   int window = 0;               // tokens of a prompt and its answer; 0: all of the memory
-  Duration stall = std::chrono::milliseconds(150);  // what reading prompts may add between two
+  Duration stall = std::chrono::milliseconds(50);  // what reading prompts may add between two
                                                     // tokens of another answer
 };
 

@@ -13,7 +13,7 @@ namespace baozi::llm {
 
 class StepPace {
  public:
-  // `stall`: what a step may take while somebody answers.
+  // `stall`: what prompts may add to a step while somebody answers.
   explicit StepPace(Duration stall) noexcept : stall_(stall) {}
 
   // A step of `answers` next tokens and `prompt` tokens of prompts took `time`.
@@ -29,8 +29,8 @@ class StepPace {
 
   int prompt_tokens() const noexcept {
     if (prompt_token_ == 0) return kFirst;
-    const double left = std::chrono::duration<double>(stall_).count() - answer_step_;
-    return static_cast<int>(std::clamp<double>(left / prompt_token_, kMin, kMax));
+    const double seconds = std::chrono::duration<double>(stall_).count();
+    return static_cast<int>(std::clamp<double>(seconds / prompt_token_, kMin, kMax));
   }
 
  private:

@@ -1,0 +1,160 @@
+"""A language model that serves many: shared beginnings, restarts, clients that leave, the same
+words as llama.cpp alone."""
+
+import contextlib
+import stat
+import tempfile
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import harness
+
+# Some 300 tokens.
+SYSTEM = " ".join(f"Rule {number}: bun number {number} is steamed for {number} minutes."
+                  for number in range(1, 21))
+PROMPTS = ("The capital of France is", "Once upon a time, a baker", "1, 2, 3, 4,")
+
+
+def config(prefixes="off", **language):
+    return {"models": [{"path": harness.model("smollm2"), "name": "bun", "queue_max": 64,
+                        "language": {"context": 2048, "prefixes": str(prefixes), **language}}]}
+
+
+def complete(server, prompt, tokens=8, **fields):
+    answer = server.post("/v1/completions", {"prompt": prompt, "max_tokens": tokens,
+                                             "temperature": 0, **fields})
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+def cached(body):
+    return body["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+
+def text(body):
+    return body["choices"][0]["text"]
+
+
+@contextlib.contextmanager
+def serving(*arguments, **language):
+    server = harness.Server(config(**language), *arguments)
+    try:
+        server.wait_ready()
+        yield server
+        status = server.terminate()
+        assert status == 0, f"the server ended with {status}\n{server.log()}"
+    finally:
+        server.end()
+
+
+class WordsTest(unittest.TestCase):
+    def test_the_same_as_alone(self):
+        for prompt in PROMPTS:
+            with self.subTest(prompt), serving() as server:
+                alone = harness.run("run", harness.model("smollm2"), prompt, "--raw",
+                                    "--temperature", "0", "--max-tokens", "24")
+                self.assertEqual(alone.returncode, 0, alone.stderr)
+                self.assertEqual(text(complete(server, prompt, 24)).strip(), alone.stdout.strip())
+
+
+class SharingTest(harness.ServerTest):
+    config = config(answers_max=4)
+
+    def test_a_new_prompt_of_several_is_computed_once(self):
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(
+                lambda number: complete(self.server, f"{SYSTEM} How long is bun {number}?"),
+                range(4)))
+        computed = [answer["usage"]["prompt_tokens"] - cached(answer) for answer in answers]
+        self.assertEqual(sum(count > 100 for count in computed), 1, computed)
+
+    def test_a_client_that_leaves_frees_its_place(self):
+        for _ in range(8):
+            with self.server.socket() as connection:
+                body = b'{"prompt": "Count: 1, 2", "max_tokens": 1000, "ignore_eos": true, ' \
+                       b'"stream": true}'
+                connection.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                                   + str(len(body)).encode() + b"\r\n\r\n" + body)
+                self.assertIn(b"200", connection.recv(100))
+        harness.wait_until(self.idle, "the answers nobody reads end")
+        self.assertTrue(text(complete(self.server, "The capital of France is")))
+
+    def idle(self):
+        metrics = self.server.metrics()
+        counts = [sample.value for name in ("running", "waiting")
+                  for sample in metrics[f"vllm:num_requests_{name}"].samples]
+        return len(counts) == 2 and not any(counts)
+
+
+class RestartTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="baozi-prefixes-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name) / "kv"
+
+    def files(self):
+        return list(self.folder.glob("*.kv"))
+
+    def share(self):
+        with serving(prefixes=self.folder) as server:
+            for question in ("one", "two"):
+                body = complete(server, f"{SYSTEM} Tell me about bun {question}.")
+            harness.wait_until(self.files, "the beginning is on disk")
+            return text(body)
+
+    def test_a_shared_beginning_is_known_after_a_restart(self):
+        said = self.share()
+        self.assertEqual(stat.S_IMODE(self.files()[0].stat().st_mode), 0o600)
+        with serving(prefixes=self.folder) as server:
+            body = complete(server, f"{SYSTEM} Tell me about bun two.")
+            self.assertGreater(cached(body), 200)
+            self.assertEqual(text(body), said)
+
+    def test_another_kind_of_memory_computes_anew(self):
+        self.share()
+        with serving(prefixes=self.folder, kv="q8_0") as server:
+            self.assertEqual(cached(complete(server, f"{SYSTEM} Tell me about bun two.")), 0)
+
+    def test_a_damaged_file_is_computed_anew(self):
+        said = self.share()
+        file = self.files()[0]
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        with serving(prefixes=self.folder) as server:
+            body = complete(server, f"{SYSTEM} Tell me about bun two.")
+            self.assertEqual(cached(body), 0)
+            self.assertEqual(text(body), said)
+            self.assertIn("damaged", server.log())
+        self.assertNotIn(file, self.files())
+
+    def test_a_folder_that_cannot_be_written_is_a_warning(self):
+        self.folder.write_text("a file in its place")
+        with serving(prefixes=self.folder) as server:
+            for question in ("one", "two"):
+                self.assertTrue(text(complete(server, f"{SYSTEM} About bun {question}.")))
+            harness.wait_until(lambda: "are not kept" in server.log(), "the warning")
+
+
+class PlaceTest(unittest.TestCase):
+    """A memory that is too small for all at once."""
+
+    def test_who_is_put_back_says_the_same(self):
+        def ask(server, number):
+            return text(complete(server, f"Story {number}:", 200, ignore_eos=True))
+
+        with serving(context=512, answers_max=4) as server:
+            start = time.monotonic()
+            alone = ask(server, 1)
+            self.assertLess(time.monotonic() - start, harness.ANSWER_SECONDS_MAX)
+            with ThreadPoolExecutor(4) as pool:
+                together = list(pool.map(lambda number: ask(server, number), range(4)))
+        self.assertEqual(len(together), 4)
+        # Numbers are summed in another order when others share the step: alike, not always equal.
+        self.assertEqual(together[1][:20], alone[:20])
+
+
+if __name__ == "__main__":
+    harness.main()
