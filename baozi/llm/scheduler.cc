@@ -71,7 +71,8 @@ const Plan& Scheduler::next(const StepLimits& limits) {
     planned_ = 0;
     plan_next_tokens();
     const int left = options_.steps_max - planned_;
-    plan_prompts(planned_ > 0 ? std::min(left, limits.prompt_tokens) : left);
+    const int near = planned_ > 0 ? std::min(left, limits.prompt_tokens) : left;
+    plan_prompts(near, std::min(left, std::max(near, kFarPiece)));
     // Prompts that hold the memory between them, each too little of it.
     if (!plan_.steps.empty() || running_.size() < 2) return plan_;
     put_back(last_running());
@@ -210,19 +211,22 @@ void Scheduler::plan_next_tokens() {
     if (answers(number)) plan_piece(number, 1);
 }
 
-void Scheduler::plan_prompts(int budget) {
+// Whether more may be read is asked of each prompt by where it stands.
+void Scheduler::plan_prompts(int near, int far) {
   std::ranges::sort(running_, [this](int a, int b) { return goes_before(a, b); });
+  int taken = 0;
   for (const int number : running_) {
-    if (budget <= 0) return;
-    if (job(number).left() > 1) budget -= plan_piece(number, budget);
+    if (job(number).left() <= 1) continue;
+    const int budget = job(number).computed >= kFarPosition ? far : near;
+    if (taken < budget) taken += plan_piece(number, budget - taken);
   }
-  admit(budget);
+  admit(near - taken, far - taken);
 }
 
-void Scheduler::admit(int budget) {
+void Scheduler::admit(int near, int far) {
   std::ranges::sort(waiting_, [this](int a, int b) { return goes_before(a, b); });
   std::size_t at = 0;
-  while (at < waiting_.size() && budget > 0 &&
+  while (at < waiting_.size() && far > 0 &&
          static_cast<int>(running_.size()) < options_.running_max) {
     const int number = waiting_[at];
     const Start result = start(number);
@@ -233,7 +237,10 @@ void Scheduler::admit(int budget) {
     }
     waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(at));
     running_.push_back(number);
-    budget -= plan_piece(number, budget);
+    const int budget = job(number).computed >= kFarPosition ? far : near;
+    const int taken = budget > 0 ? plan_piece(number, budget) : 0;
+    near -= taken;
+    far -= taken;
   }
 }
 

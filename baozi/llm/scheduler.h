@@ -42,8 +42,15 @@ struct JobRequest {
   std::string client = {};            // who was given less goes first
 };
 
+// Behind many tokens, attention is most of the work, and its kernels take this many rows at once
+// for not much more than a few: there a smaller piece would only make the prompt take longer.
+inline constexpr int kFarPosition = 512;
+inline constexpr int kFarPiece = 64;
+
 struct StepLimits {
-  int prompt_tokens = 512;  // at most so many while a running request waits for its next token
+  // At most so many while a running request waits for its next token, or kFarPiece when the prompts
+  // are far.
+  int prompt_tokens = 512;
 };
 
 // What to do, in this order: `memory`, then one decode of `steps`.
@@ -122,8 +129,8 @@ class Scheduler {
   void put_back(int number);
   int last_running() const;
   void plan_next_tokens();
-  void plan_prompts(int budget);
-  void admit(int budget);
+  void plan_prompts(int near, int far);
+  void admit(int near, int far);
   bool follows_another(const Job& waiting, int known) const;
   Start start(int number);
   int plan_piece(int number, int count_max);

@@ -133,6 +133,18 @@ TEST(Scheduler, APromptTakesSmallPiecesWhileOthersAnswer) {
   EXPECT_EQ(step(scheduler, 30), "| s0:7-7* s1:50-50*");
 }
 
+// Far from the beginning a piece is not made smaller than the kernels take at once.
+TEST(Scheduler, FarPromptsAreReadInLargerPieces) {
+  Scheduler scheduler({.cells = 4000, .sequences = 8, .running_max = 4, .steps_max = 1000});
+  scheduler.add({.tokens = std::vector<Token>(600, 'a')});
+  step(scheduler);
+  std::vector<Token> follows(600, 'a');
+  follows.insert(follows.end(), 100, 'b');
+  scheduler.add({.tokens = follows});
+  EXPECT_EQ(step(scheduler, 20), "s1<s0[600] | s0:600-600* s1:600-663");
+  EXPECT_EQ(step(scheduler, 20), "| s0:601-601* s1:664-699*");
+}
+
 TEST(Scheduler, NoMoreRunThanAllowed) {
   Scheduler scheduler(kSmall);
   std::vector<int> jobs;

@@ -13,6 +13,7 @@ figure of baozi) go to build/bench/llm-part.md instead. Standard library only.
 import argparse
 import importlib
 import json
+import shutil
 import signal
 import sys
 import time
@@ -21,7 +22,7 @@ from pathlib import Path
 import machine
 from figures import Row, to_dict
 from llm_bench import TITLES, Bench, those_that_start
-from llm_servers import BAOZI, LLAMA_SERVER, OURS, VARIANTS, variant
+from llm_servers import BAOZI, LLAMA_SERVER, OURS, PREFIXES, VARIANTS, variant
 from run import ROOT, earlier_rows, run_row
 from setting import Setting
 from table import page, verdict
@@ -104,6 +105,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("llm.py: asked to terminate"))
     out = ROOT / "build" / "bench"
     out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out / PREFIXES, ignore_errors=True)
     setting = Setting(arguments.build.resolve(), arguments.cache.resolve(), out, arguments.quick,
                       lambda text: print(f"    {text}", flush=True), time.monotonic() + SECONDS_MAX)
     contenders = [LLAMA_SERVER, *map(variant, arguments.variants)]

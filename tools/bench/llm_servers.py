@@ -20,6 +20,10 @@ VARIANTS = {
 }
 
 
+# Where ours keeps what requests share, in the folder for output; nothing of an earlier run.
+PREFIXES = "llm-prefixes"
+
+
 class Shape(NamedTuple):
     """What a server is started for."""
 
@@ -46,7 +50,7 @@ def baozi_command(setting: Setting, model: Path, shape: Shape, port: int) -> lis
     # The same KV memory as the peer's slots have together.
     text = BAOZI_CONFIG.format(name=MODEL, path=model, threads=THREADS, sequences=shape.sequences,
                                context=shape.sequences * shape.context,
-                               prefixes=setting.out / "llm-prefixes")
+                               prefixes=setting.out / PREFIXES)
     config = setting.write(f"llm-{model.parents[1].name}.yaml", text)
     return [setting.program("baozi"), "serve", config, "--host", HOST, "--http-port", str(port)]
 
