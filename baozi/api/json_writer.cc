@@ -75,6 +75,15 @@ void append_json_text(std::string& out, std::string_view text) {
   append_json_string(out, repaired);
 }
 
+void append_json_bytes(std::string& out, std::string_view text) {
+  out += '[';
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i > 0) out += ',';
+    append_json_number(out, static_cast<int>(static_cast<unsigned char>(text[i])));
+  }
+  out += ']';
+}
+
 void append_json_shape(std::string& out, const Shape& shape) {
   out += '[';
   for (std::size_t i = 0; i < shape.rank(); ++i) {

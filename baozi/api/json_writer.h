@@ -40,6 +40,9 @@ void append_json_number(std::string& out, T value) {
   out.append(digits, end.ptr);
 }
 
+// The bytes of `text` as numbers: [72,105]
+void append_json_bytes(std::string& out, std::string_view text);
+
 // [2,3]
 void append_json_shape(std::string& out, const Shape& shape);
 

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "baozi/api/json_writer.h"
+#include "baozi/api/openai_error.h"
 #include "baozi/api/openai_format_parts.h"
 #include "baozi/net/sse.h"
 
@@ -12,20 +13,17 @@ namespace {
 
 constexpr std::size_t kIdChars = 32;
 constexpr float kImpossible = -9999;
+constexpr std::string_view kDoneEvent = "data: [DONE]\n\n";
 
-void append_chance(std::string& out, const llm::TokenChances::Chance& chance,
+void append_chance(std::string& out, const engine::TokenChance& chance,
                    const engine::LanguageModel& model) {
   const std::string piece = model.piece(chance.token, true);
   out += R"("token":)";
   append_json_text(out, piece);
   out += R"(,"logprob":)";
-  append_log(out, chance.log);
-  out += R"(,"bytes":[)";
-  for (std::size_t i = 0; i < piece.size(); ++i) {
-    if (i > 0) out += ',';
-    append_json_number(out, static_cast<int>(static_cast<unsigned char>(piece[i])));
-  }
-  out += ']';
+  append_log(out, chance.logprob);
+  out += R"(,"bytes":)";
+  append_json_bytes(out, piece);
 }
 
 }  // namespace
@@ -78,6 +76,28 @@ void append_log(std::string& out, float log) {
 
 std::string_view finish_name(llm::Finish finish) noexcept {
   return finish == llm::Finish::kLength ? "length" : "stop";
+}
+
+std::string last_events(const AnswerHead& head, std::string_view prefix, std::string_view object,
+                        const llm::CompletionUsage* usage) {
+  std::string events;
+  if (usage != nullptr) {
+    std::string chunk = "{";
+    append_head(chunk, head, prefix, object);
+    chunk += R"(,"choices":[])";
+    append_usage(chunk, *usage);
+    chunk += '}';
+    append_event(events, chunk);
+  }
+  events += kDoneEvent;
+  return events;
+}
+
+std::string error_events(const Error& error) {
+  std::string events;
+  append_event(events, format_openai_error(error));
+  events += kDoneEvent;
+  return events;
 }
 
 void append_event(std::string& out, std::string_view json) { net::append_sse_event(out, json); }

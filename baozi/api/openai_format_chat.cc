@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "baozi/api/json_writer.h"
-#include "baozi/api/openai_error.h"
 #include "baozi/api/openai_format_parts.h"
 
 namespace baozi::api {
@@ -62,25 +61,9 @@ class ChatFormat final : public AnswerFormat {
   }
 
   std::string end(const llm::CompletionUsage& usage) override {
-    std::string events;
-    if (usage_) {
-      std::string chunk = "{";
-      append_head(chunk, head_, kPrefix, "chat.completion.chunk");
-      chunk += R"(,"choices":[])";
-      append_usage(chunk, usage);
-      chunk += '}';
-      append_event(events, chunk);
-    }
-    events += kDoneEvent;
-    return events;
+    return last_events(head_, kPrefix, "chat.completion.chunk", usage_ ? &usage : nullptr);
   }
-
-  std::string fail(const Error& error) override {
-    std::string events;
-    append_event(events, format_openai_error(error));
-    events += kDoneEvent;
-    return events;
-  }
+  std::string fail(const Error& error) override { return error_events(error); }
 
  private:
   static std::string_view reason(llm::Finish finish, const std::vector<engine::ToolCall>& calls) {
@@ -90,8 +73,7 @@ class ChatFormat final : public AnswerFormat {
 
   engine::ChatReply read(std::string_view text, bool whole) const {
     if (prompt_.format == nullptr) return {std::string(text), "", {}};
-    engine::ChatReply reply = model_.read_reply(prompt_, text, whole);
-    return reply;
+    return model_.read_reply(prompt_, text, whole);
   }
 
   void append_choice(std::string& out, std::size_t index, const Answer& answer) const {

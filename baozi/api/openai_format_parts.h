@@ -23,8 +23,12 @@ void append_chances(std::string& out, std::span<const llm::TokenChances> chances
 void append_log(std::string& out, float log);
 std::string_view finish_name(llm::Finish finish) noexcept;
 
+// How a stream of either ends: with an event for the usage, when it is wanted, or for an error.
+std::string last_events(const AnswerHead& head, std::string_view prefix, std::string_view object,
+                        const llm::CompletionUsage* usage);
+std::string error_events(const Error& error);
+
 // The event behind `out`, with the "data: " of server-sent events.
 void append_event(std::string& out, std::string_view json);
-inline constexpr std::string_view kDoneEvent = "data: [DONE]\n\n";
 
 }  // namespace baozi::api

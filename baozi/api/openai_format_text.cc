@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "baozi/api/json_writer.h"
-#include "baozi/api/openai_error.h"
 #include "baozi/api/openai_format_parts.h"
 
 namespace baozi::api {
@@ -61,25 +60,9 @@ class TextFormat final : public AnswerFormat {
   }
 
   std::string end(const llm::CompletionUsage& usage) override {
-    std::string events;
-    if (usage_) {
-      std::string chunk = "{";
-      append_head(chunk, head_, kPrefix, "text_completion");
-      chunk += R"(,"choices":[])";
-      append_usage(chunk, usage);
-      chunk += '}';
-      append_event(events, chunk);
-    }
-    events += kDoneEvent;
-    return events;
+    return last_events(head_, kPrefix, "text_completion", usage_ ? &usage : nullptr);
   }
-
-  std::string fail(const Error& error) override {
-    std::string events;
-    append_event(events, format_openai_error(error));
-    events += kDoneEvent;
-    return events;
-  }
+  std::string fail(const Error& error) override { return error_events(error); }
 
  private:
   void append_choice(std::string& out, std::size_t index, std::string_view text,
@@ -117,7 +100,7 @@ class TextFormat final : public AnswerFormat {
         for (std::string* list : {&out, &logs, &tops, &offsets}) *list += ',';
       }
       append_json_text(out, piece);
-      append_log(logs, each.picked.log);
+      append_log(logs, each.picked.logprob);
       append_top(tops, each.likeliest);
       append_json_number(offsets, offset);
       offset += characters(piece);
@@ -127,16 +110,16 @@ class TextFormat final : public AnswerFormat {
   }
 
   // {"token":log,…}; two tokens may have the same text: the likelier one stays.
-  void append_top(std::string& out, std::span<const llm::TokenChances::Chance> likeliest) const {
+  void append_top(std::string& out, std::span<const engine::TokenChance> likeliest) const {
     std::vector<std::string> seen;
     out += '{';
-    for (const llm::TokenChances::Chance& chance : likeliest) {
+    for (const engine::TokenChance& chance : likeliest) {
       std::string text = model_.piece(chance.token, true);
       if (std::ranges::find(seen, text) != seen.end()) continue;
       if (!seen.empty()) out += ',';
       append_json_text(out, text);
       out += ':';
-      append_log(out, chance.log);
+      append_log(out, chance.logprob);
       seen.push_back(std::move(text));
     }
     out += '}';

@@ -38,12 +38,7 @@ void append_vector(std::string& out, std::span<const float> numbers, bool base64
 // A string, or a list of bytes when those are a part of a character.
 void append_piece(std::string& out, std::string_view piece) {
   if (is_utf8(piece)) return append_json_string(out, piece);
-  out += '[';
-  for (std::size_t i = 0; i < piece.size(); ++i) {
-    if (i > 0) out += ',';
-    append_json_number(out, static_cast<int>(static_cast<unsigned char>(piece[i])));
-  }
-  out += ']';
+  append_json_bytes(out, piece);
 }
 
 }  // namespace

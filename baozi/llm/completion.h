@@ -37,12 +37,8 @@ struct CompletionRequest {
 
 // One token's log-probability, and those of the likeliest beside it.
 struct TokenChances {
-  struct Chance {
-    engine::Token token = 0;
-    float log = 0;  // natural logarithm
-  };
-  Chance picked;
-  std::vector<Chance> likeliest;  // descending
+  engine::TokenChance picked;
+  std::vector<engine::TokenChance> likeliest;  // descending
 };
 
 // What has come since the last.
@@ -64,8 +60,8 @@ class Completion {
   virtual ~Completion() = default;
 
   // Waits until there is something new. Not after the piece with `finish`. A wait that was stopped
-  // has taken nothing. Errors: kCancelled,
-  // kDeadlineExceeded (the awaiting task's), kUnavailable (the model is being unloaded), kInternal.
+  // has taken nothing. Errors: kCancelled, kDeadlineExceeded (the awaiting task's), kUnavailable
+  // (the model is being unloaded), kInternal.
   virtual Task<CompletionPiece> next() = 0;
   // Whole after the last piece; `cached_tokens` from the first one on.
   virtual CompletionUsage usage() const noexcept = 0;

@@ -64,9 +64,8 @@ class PrefixTree {
   };
   std::optional<Evicted> evict(int wanted);
 
-  int cells() const noexcept { return cells_; }              // in the memory
-  int cells_open() const noexcept { return cells_open_; }    // of them, held by open sequences
-  bool has_free() const noexcept { return !free_.empty(); }  // a sequence to open
+  int cells() const noexcept { return cells_; }            // in the memory
+  int cells_open() const noexcept { return cells_open_; }  // of them, held by open sequences
   int length(int sequence) const noexcept;
   std::vector<engine::Token> tokens(int sequence) const;
 

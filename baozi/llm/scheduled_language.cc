@@ -22,7 +22,6 @@ struct ScheduledLanguage::Request {
   CompletionRequest asked;
   std::unique_ptr<engine::Sampler> sampler;
   int max_tokens = 0;  // of the answer
-  Time arrived = Clock::now();
 
   // The lane's.
   AnswerText text;
@@ -95,11 +94,7 @@ void truncate(std::vector<Token>& tokens, int window) {
 }
 
 TokenChances chances_of(const engine::Chances& from, Token picked) {
-  TokenChances chances{{picked, from.logprob}, {}};
-  chances.likeliest.reserve(from.top.size());
-  for (const engine::TokenChance& each : from.top)
-    chances.likeliest.push_back({each.token, each.logprob});
-  return chances;
+  return {{picked, from.logprob}, {from.top.begin(), from.top.end()}};
 }
 
 SchedulerOptions scheduler_options(const ScheduledLanguageOptions& options,
@@ -181,11 +176,6 @@ std::optional<model::Refusal> ScheduledLanguage::refusal() const noexcept {
   if (static_cast<std::size_t>(waiting_.load(std::memory_order_relaxed)) < options_.queue_max)
     return std::nullopt;
   return model::Refusal{"the model's queue is full", 1};
-}
-
-model::Statistics ScheduledLanguage::statistics() const {
-  const std::lock_guard lock(mutex_);
-  return statistics_;
 }
 
 Task<model::InferResponse> ScheduledLanguage::infer(model::InferRequest) {
@@ -271,19 +261,22 @@ void ScheduledLanguage::take_in() {
     taken_in_.swap(arrivals_);
   }
   for (std::shared_ptr<Request>& request : taken_in_) {
-    const CompletionRequest& asked = request->asked;
-    const int size = static_cast<int>(asked.prompt.size());
-    request->position = size;
-    if (asked.overflow == Overflow::kShift) request->all = asked.prompt;
-    const int job = scheduler_.add({.tokens = asked.prompt,
-                                    .tokens_more = std::min(request->max_tokens, window_ - size),
-                                    .priority = asked.priority,
-                                    .client = asked.client});
-    if (requests_.size() <= static_cast<std::size_t>(job))
-      requests_.resize(static_cast<std::size_t>(job) + 1);
-    requests_[static_cast<std::size_t>(job)] = std::move(request);
+    if (request->asked.overflow == Overflow::kShift) request->all = request->asked.prompt;
+    std::vector<Token> tokens = request->asked.prompt;
+    enlist(std::move(request), std::move(tokens));
   }
   taken_in_.clear();
+}
+
+void ScheduledLanguage::enlist(std::shared_ptr<Request> request, std::vector<Token> tokens) {
+  request->position = static_cast<int>(tokens.size());
+  const auto job = static_cast<std::size_t>(
+      scheduler_.add({.tokens = std::move(tokens),
+                      .tokens_more = std::min(request->max_tokens, window_ - request->position),
+                      .priority = request->asked.priority,
+                      .client = request->asked.client}));
+  if (requests_.size() <= job) requests_.resize(job + 1);
+  requests_[job] = std::move(request);
 }
 
 void ScheduledLanguage::drop_unwanted() {
@@ -373,14 +366,8 @@ void ScheduledLanguage::shift(int job) {
   std::shared_ptr<Request> request = std::move(requests_[static_cast<std::size_t>(job)]);
   scheduler_.end(job);
   truncate(request->all, window_);
-  request->position = static_cast<int>(request->all.size());
-  const int again = scheduler_.add({.tokens = request->all,
-                                    .tokens_more = window_ - request->position,
-                                    .priority = request->asked.priority,
-                                    .client = request->asked.client});
-  if (requests_.size() <= static_cast<std::size_t>(again))
-    requests_.resize(static_cast<std::size_t>(again) + 1);
-  requests_[static_cast<std::size_t>(again)] = std::move(request);
+  std::vector<Token> tokens = request->all;
+  enlist(std::move(request), std::move(tokens));
 }
 
 void ScheduledLanguage::fail_all(const Error& error) {

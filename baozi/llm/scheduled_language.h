@@ -42,7 +42,7 @@ struct ScheduledLanguageOptions {
   std::size_t queue_max = 256;  // requests that wait
   int window = 0;               // tokens of a prompt and its answer; 0: all of the memory
   Duration stall = std::chrono::milliseconds(50);  // what reading prompts may add between two
-                                                    // tokens of another answer
+                                                   // tokens of another answer
 };
 
 class ScheduledLanguage final : public LanguageServable,
@@ -61,7 +61,8 @@ class ScheduledLanguage final : public LanguageServable,
   const std::vector<std::string>& labels() const noexcept override { return labels_; }
   const model::Origin& origin() const noexcept override { return options_.origin; }
   bool ready() const noexcept override { return true; }
-  model::Statistics statistics() const override;
+  // None: batches and tensors are not what it works in. The server's metrics say what it did.
+  model::Statistics statistics() const override { return {}; }
   std::optional<model::Refusal> refusal() const noexcept override;
   // kInvalidArgument: tensors are not what it answers.
   Task<model::InferResponse> infer(model::InferRequest request) override;
@@ -84,6 +85,7 @@ class ScheduledLanguage final : public LanguageServable,
   void turn() noexcept;
   bool step();
   void take_in();
+  void enlist(std::shared_ptr<Request> request, std::vector<engine::Token> tokens);
   void drop_unwanted();
   void carry_out(const Plan& plan);
   bool decode(const Plan& plan);
@@ -112,7 +114,6 @@ class ScheduledLanguage final : public LanguageServable,
 
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<Request>> arrivals_;  // guarded by mutex_
-  model::Statistics statistics_;                    // guarded by mutex_
 
   StopSource stop_;
   std::atomic<bool> posted_{false};  // the loop is queued or runs

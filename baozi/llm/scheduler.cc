@@ -63,7 +63,7 @@ int Scheduler::add(JobRequest request) {
 
 const Plan& Scheduler::next(const StepLimits& limits) {
   plan_.memory.clear();
-  plan_.memory.swap(owed_);
+  settle();
   for (;;) {
     plan_.steps.clear();
     plan_.outputs.clear();
@@ -76,6 +76,7 @@ const Plan& Scheduler::next(const StepLimits& limits) {
     // Prompts that hold the memory between them, each too little of it.
     if (!plan_.steps.empty() || running_.size() < 2) return plan_;
     put_back(last_running());
+    settle();
   }
 }
 
@@ -181,17 +182,19 @@ bool Scheduler::evict(int cells) {
   return true;
 }
 
-// It may happen before a plan or within one: what is owed is done first either way, because a
-// sequence that was closed is in no step of the plan.
 void Scheduler::close(int sequence) {
   if (!tree_.close(sequence)) owed_.push_back({-1, sequence, 0});
+}
+
+// In the plan that is being made, before anything that may take the closed sequences again.
+void Scheduler::settle() {
+  plan_.memory.insert(plan_.memory.end(), owed_.begin(), owed_.end());
+  owed_.clear();
 }
 
 void Scheduler::put_back(int number) {
   Job& each = job(number);
   close(each.sequence);
-  plan_.memory.insert(plan_.memory.end(), owed_.begin(), owed_.end());
-  owed_.clear();
   each.sequence = -1;
   each.computed = 0;
   std::erase(running_, number);
@@ -206,6 +209,7 @@ void Scheduler::plan_next_tokens() {
   while (!make_room(static_cast<int>(std::ranges::count_if(running_, answers))) &&
          running_.size() > 1) {
     put_back(last_running());
+    settle();
   }
   for (const int number : running_)
     if (answers(number)) plan_piece(number, 1);

@@ -126,6 +126,7 @@ class Scheduler {
   bool make_room(int cells);
   bool evict(int cells);
   void close(int sequence);
+  void settle();
   void put_back(int number);
   int last_running() const;
   void plan_next_tokens();

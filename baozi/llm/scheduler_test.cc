@@ -299,6 +299,7 @@ TEST(Scheduler, RandomLoadIsAnsweredAndNothingIsMixedUp) {
     ASSERT_NO_FATAL_FAILURE(memory.carry_out({plan.memory, {}, {}}));
     if (below(10) == 0 && !plan.steps.empty()) {
       scheduler.failed();
+      if (below(2) == 0) scheduler.put_back_one();
       continue;
     }
     ASSERT_LE(static_cast<int>(plan.steps.size()), options.steps_max);

@@ -44,10 +44,10 @@ std::filesystem::path default_prefixes();
 // Of a language model.
 struct LanguageConfig {
   engine::LanguageOptions engine;
-  int answers_max = 8;                   // at once; others wait
-  int window = 0;                        // tokens of a prompt and its answer; 0: all of the context
+  int answers_max = 8;                  // at once; others wait
+  int window = 0;                       // tokens of a prompt and its answer; 0: all of the context
   std::chrono::milliseconds stall{50};  // what prompts of others may add between two tokens
-  std::filesystem::path chat_template;   // Jinja, instead of the model's; empty: the model's
+  std::filesystem::path chat_template;  // Jinja, instead of the model's; empty: the model's
   // Where beginnings that requests share outlive the process; empty: nowhere.
   std::filesystem::path prefixes = default_prefixes();
   std::size_t prefixes_bytes_max = std::size_t{1} << 30;

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <fstream>
-#include <iterator>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -55,12 +53,6 @@ std::string reason_of(const std::exception_ptr& error) {
 // By its name: no engine is opened for it.
 bool is_language(const std::filesystem::path& file) { return file.extension() == ".gguf"; }
 
-std::string read_text(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw Error(Code::kNotFound, fmt::format("cannot read {}", file.string()));
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 // Ids for the past of conversations, beyond those of the answers at once.
 constexpr int kKeptSequences = 56;
 
@@ -81,7 +73,7 @@ std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const Mod
   options.sequences = model.language.answers_max + kKeptSequences;
   options.batch = std::max(options.batch, model.language.answers_max);
   if (!model.language.chat_template.empty())
-    options.chat_template = read_text(model.language.chat_template);
+    options.chat_template = pipeline::read_text(model.language.chat_template);
   std::shared_ptr<engine::LanguageModel> loaded =
       engine.load_language(version.file, options, std::move(stop));
   llm::ScheduledLanguageOptions served;
