@@ -35,7 +35,7 @@ models:
     session_config: {session.intra_op.allow_spinning: "0"}
     memory_bytes_max: 1000000000
     language: {answers_max: 4, context: 2048, window: 1024, batch: 256, threads: 2, kv: q8_0,
-               mmap: true, mlock: false, stall_ms: 100, prefixes: "off",
+               mmap: true, mlock: false, stall_ms: 100, prefixes: "off", offload_bytes_max: 0,
                chat_template: chat.jinja,
                prefixes_bytes_max: 1000000}
     providers: []

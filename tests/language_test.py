@@ -69,6 +69,15 @@ class SharingTest(harness.ServerTest):
         computed = [answer["usage"]["prompt_tokens"] - cached(answer) for answer in answers]
         self.assertEqual(sum(count > 100 for count in computed), 1, computed)
 
+    def test_a_past_that_made_room_for_others_goes_on_in_the_same_words(self):
+        """The first conversation is offloaded while the second one is answered."""
+        first = f"{SYSTEM} The capital of France is"
+        said = text(complete(self.server, first, 16))
+        complete(self.server, "Something else: 1, 2, 3, 4,")
+        again = complete(self.server, first, 16)
+        self.assertGreater(cached(again), 300)
+        self.assertEqual(text(again), said)
+
     def test_a_client_that_leaves_frees_its_place(self):
         for _ in range(8):
             with self.server.socket() as connection:

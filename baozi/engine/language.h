@@ -133,10 +133,13 @@ class LanguageContext {
   virtual void forget(int sequence, int begin, int end) = 0;
   // Lets `to` see the positions [begin, end) of `from`, without a copy.
   virtual void share(int from, int to, int begin, int end) = 0;
-  // The memory of a sequence as bytes, for this model, KV type and engine version only.
-  virtual std::vector<std::byte> save(int sequence) const = 0;
-  // Puts it back. Errors: kInvalidArgument (not such bytes), kResourceExhausted.
-  virtual void restore(int sequence, std::span<const std::byte> bytes) = 0;
+  // The positions [begin, end) of a sequence as bytes, for this model, KV type and engine version
+  // only.
+  virtual std::vector<std::byte> save(int sequence, int begin, int end) = 0;
+  // Gives a sequence the positions [begin, end) of such bytes. While it runs all that the bytes hold
+  // takes room. Errors: kInvalidArgument (not such bytes, or there is no room); the sequence is as
+  // it was.
+  virtual void restore(int sequence, int begin, int end, std::span<const std::byte> bytes) = 0;
 
   // How many threads the next decodes use, in [1, threads_max()].
   virtual void use_threads(int threads) = 0;

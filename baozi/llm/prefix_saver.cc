@@ -18,8 +18,8 @@ constexpr std::size_t kBranchesMax = 64;
 
 }  // namespace
 
-PrefixSaver::PrefixSaver(PrefixStore store, engine::LanguageContext& context, Scheduler& scheduler)
-    : store_(std::move(store)), context_(context), scheduler_(scheduler), lane_("prefixes") {
+PrefixSaver::PrefixSaver(PrefixStore store, KvMemory& memory, Scheduler& scheduler)
+    : store_(std::move(store)), memory_(memory), scheduler_(scheduler), lane_("prefixes") {
   writing_.saver = this;
   writing_.run = [](Work* work) noexcept { static_cast<Writing*>(work)->saver->write(); };
 }
@@ -27,45 +27,24 @@ PrefixSaver::PrefixSaver(PrefixStore store, engine::LanguageContext& context, Sc
 PrefixSaver::~PrefixSaver() = default;
 
 void PrefixSaver::restore() {
-  const int cells_max = context_.capacity() / 2;
   for (PrefixStore::Branch& branch : store_.branches()) {
     if (known_.size() >= kBranchesMax) return;
-    const auto size = static_cast<int>(branch.tokens.size());
-    const bool there = scheduler_.tree().match(branch.tokens).length == size;
-    if (there || scheduler_.tree().cells() + size > cells_max) continue;
-    const auto bytes = store_.read(branch);
-    if (!bytes) {
-      log().warn("{} is damaged and was removed", branch.file.string());
-      continue;
-    }
-    const int sequence = scheduler_.reserve_sequence();
-    if (sequence < 0) return;
-    try {
-      context_.restore(sequence, bytes->view());
-      scheduler_.restored(sequence, branch.tokens);
-      known_.push_back(std::move(branch.tokens));
-    } catch (const Error& error) {
-      scheduler_.not_restored(sequence);
-      store_.remove(branch);
-      log().warn("{} is not used: {}", branch.file.string(), error.message());
-    }
+    const int run = scheduler_.offloaded(branch.tokens);
+    if (run < 0) continue;
+    known_.push_back(branch.tokens);
+    memory_.offloaded(run, store_, std::move(branch));
   }
 }
 
 void PrefixSaver::after(const Plan& plan) {
-  for (const Plan::Memory& each : plan.memory) {
-    if (each.from < 0 || each.length < kWorthSaving) continue;
+  for (const auto [sequence, length] : plan.shared) {
+    if (length < kWorthSaving) continue;
     if (busy_.load(std::memory_order_acquire) || known_.size() >= kBranchesMax) return;
-    std::vector<Token> tokens = scheduler_.tree().tokens(each.sequence);
-    if (static_cast<int>(tokens.size()) < each.length) continue;  // it was put back since
-    tokens.resize(static_cast<std::size_t>(each.length));
+    std::vector<Token> tokens = scheduler_.tree().tokens(sequence);
+    if (static_cast<int>(tokens.size()) < length) continue;  // it was put back since
+    tokens.resize(static_cast<std::size_t>(length));
     if (known(tokens)) continue;
-    const int copy = scheduler_.reserve_sequence();
-    if (copy < 0) return;
-    context_.share(each.sequence, copy, 0, each.length);
-    writing_.bytes = context_.save(copy);
-    context_.forget(copy, 0, -1);
-    scheduler_.not_restored(copy);
+    writing_.bytes = memory_.copy(sequence, length);
     known_.push_back(tokens);
     writing_.tokens = std::move(tokens);
     busy_.store(true, std::memory_order_relaxed);

@@ -1,5 +1,5 @@
-// PrefixSaver: keeps what several requests began with on disk, and puts it back into the memory at
-// the start. Between the scheduler's steps; files are written on a thread of its own.
+// PrefixSaver: keeps what several requests began with on disk, and tells the scheduler at the start
+// what there is. Between the scheduler's steps; files are written on a thread of its own.
 //
 // Thread safety: one thread's, the one that owns context and scheduler.
 #pragma once
@@ -12,6 +12,7 @@
 #include "baozi/coro/executor.h"
 #include "baozi/coro/lane.h"
 #include "baozi/engine/language.h"
+#include "baozi/llm/kv_memory.h"
 #include "baozi/llm/prefix_store.h"
 #include "baozi/llm/scheduler.h"
 
@@ -20,15 +21,17 @@ namespace baozi::llm {
 class PrefixSaver {
  public:
   // Both outlive it.
-  PrefixSaver(PrefixStore store, engine::LanguageContext& context, Scheduler& scheduler);
+  PrefixSaver(PrefixStore store, KvMemory& memory, Scheduler& scheduler);
   ~PrefixSaver();
   PrefixSaver(const PrefixSaver&) = delete;
   PrefixSaver& operator=(const PrefixSaver&) = delete;
 
-  // Fills up to half of the memory with what was saved, the one used last first.
+  // What was saved counts as offloaded, the one used last first. Before the scheduler's first plan.
   void restore();
   // After the plan's steps: saves what one request has shared with another.
   void after(const Plan& plan);
+  // What was offloaded is not there any more; it is saved again when it is shared again.
+  void lost() { known_.clear(); }
 
  private:
   struct Writing final : Work {
@@ -41,7 +44,7 @@ class PrefixSaver {
   void write() noexcept;
 
   const PrefixStore store_;
-  engine::LanguageContext& context_;
+  KvMemory& memory_;
   Scheduler& scheduler_;
   std::vector<std::vector<engine::Token>> known_;  // on disk, or tried
   Writing writing_;

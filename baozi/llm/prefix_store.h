@@ -3,8 +3,8 @@
 //
 //   PrefixStore store(folder, "<model's fingerprint> f16", 1 << 30);
 //   for (const PrefixStore::Branch& branch : store.branches())
-//     if (auto bytes = store.read(branch)) context.restore(sequence, bytes->view());
-//   store.write(tokens, context.save(sequence));
+//     if (auto bytes = store.read(branch)) context.restore(sequence, 0, size, bytes->view());
+//   store.write(tokens, context.save(sequence, 0, size));
 //
 // A branch is a file, written beside its place and then moved there, with a checksum over all of
 // it. A file that is damaged, cut off or of another model or version is not used; a damaged one is

@@ -129,23 +129,24 @@ std::optional<PrefixTree::Evicted> PrefixTree::evict(int wanted) {
   if (oldest < 0) return std::nullopt;
   Node* const node = place(oldest).node;
   assert(node->children.empty());
+  std::vector<Token> all = tokens(oldest);
   const int gone = std::clamp(wanted, 1, node->size());
+  const int from = node->end() - gone;
   cells_ -= gone;
   node->tokens.resize(static_cast<std::size_t>(node->size() - gone));
-  if (node->size() > 0) return Evicted{oldest, node->end()};
+  if (node->size() > 0) return Evicted{oldest, from, from, std::move(all)};
   Node* const parent = node->parent;
-  const int end = parent->end();
   parent->used = std::max(parent->used, node->used);
   std::erase_if(parent->children, [node](const auto& child) { return child.get() == node; });
   // What is left may be nobody else's.
   if (parent != root_.get() && parent->children.empty() && parent->holders.empty()) {
     move_to(oldest, parent);
-    return Evicted{oldest, end};
+    return Evicted{oldest, from, from, std::move(all)};
   }
   place(oldest) = {};
   free_.push_back(oldest);
   prune(parent);
-  return Evicted{oldest, 0};
+  return Evicted{oldest, 0, from, std::move(all)};
 }
 
 int PrefixTree::length(int sequence) const noexcept {

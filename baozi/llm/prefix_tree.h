@@ -55,12 +55,14 @@ class PrefixTree {
   // be forgotten.
   bool close(int sequence);
 
-  // Gives up `wanted` cells or fewer, the last ones of the kept sequence that was used longest ago.
-  // The memory forgets the positions from `begin` on; with 0, the sequence is free again. Nothing
-  // when no sequence is kept.
+  // Gives up `wanted` cells or fewer, the last ones of the kept sequence that was used longest ago:
+  // its positions from `from` on. The memory forgets those from `begin` on; with 0, the sequence is
+  // free again and others hold what is left of it. Nothing when no sequence is kept.
   struct Evicted {
     int sequence = -1;
     int begin = 0;
+    int from = 0;
+    std::vector<engine::Token> tokens;  // all that the sequence had
   };
   std::optional<Evicted> evict(int wanted);
 

@@ -97,7 +97,16 @@ TokenChances chances_of(const engine::Chances& from, Token picked) {
   return {{picked, from.logprob}, {from.top.begin(), from.top.end()}};
 }
 
+// How many tokens' keys and values take so many bytes.
+int tokens_in(std::size_t bytes, const engine::LanguageModel& model,
+              const engine::LanguageContext& context) {
+  const auto capacity = static_cast<std::size_t>(context.capacity());
+  const std::size_t each = std::max<std::size_t>(model.facts().memory.kv / capacity, 1);
+  return static_cast<int>(std::min<std::size_t>(bytes / each, std::numeric_limits<int>::max()));
+}
+
 SchedulerOptions scheduler_options(const ScheduledLanguageOptions& options,
+                                   const engine::LanguageModel& model,
                                    const engine::LanguageContext& context) {
   if (options.running_max < 1 || options.sequences < options.running_max) {
     throw Error(Code::kInvalidArgument,
@@ -112,7 +121,8 @@ SchedulerOptions scheduler_options(const ScheduledLanguageOptions& options,
   return {.cells = context.capacity(),
           .sequences = options.sequences,
           .running_max = options.running_max,
-          .steps_max = context.steps_max()};
+          .steps_max = context.steps_max(),
+          .offload_max = tokens_in(options.offload_bytes_max, model, context)};
 }
 
 }  // namespace
@@ -125,13 +135,14 @@ ScheduledLanguage::ScheduledLanguage(std::shared_ptr<engine::LanguageModel> mode
       context_(model_->create_context()),
       window_(options_.window > 0 ? std::min(options_.window, context_->capacity())
                                   : context_->capacity()),
-      scheduler_(scheduler_options(options_, *context_)),
+      scheduler_(scheduler_options(options_, *model_, *context_)),
+      memory_(*context_, options_.sequences),
       pace_(options_.stall),
       threads_(context_->threads_max()),
       lane_(options_.name.empty() ? "llm" : options_.name) {
   loop_.run = [](Work* work) noexcept { static_cast<Loop*>(work)->owner.turn(); };
   if (!prefixes) return;
-  saver_ = std::make_unique<PrefixSaver>(std::move(*prefixes), *context_, scheduler_);
+  saver_ = std::make_unique<PrefixSaver>(std::move(*prefixes), memory_, scheduler_);
   wake();  // to restore
 }
 
@@ -232,7 +243,7 @@ bool ScheduledLanguage::step() {
     return false;
   }
   const Plan& plan = scheduler_.next({.prompt_tokens = pace_.prompt_tokens()});
-  carry_out(plan);
+  if (!carry_out(plan)) return true;
   if (plan.steps.empty()) return !scheduler_.idle();
   const Time begin = Clock::now();
   const Duration cpu_begin = processor_time();
@@ -286,13 +297,17 @@ void ScheduledLanguage::drop_unwanted() {
   }
 }
 
-void ScheduledLanguage::carry_out(const Plan& plan) {
-  for (const Plan::Memory& each : plan.memory) {
-    if (each.from < 0) {
-      context_->forget(each.sequence, each.length, -1);
-    } else {
-      context_->share(each.from, each.sequence, 0, each.length);
-    }
+// False when it could not be: then the plan is to be made anew.
+bool ScheduledLanguage::carry_out(const Plan& plan) {
+  try {
+    memory_.carry_out(plan.memory);
+    return true;
+  } catch (const Error& error) {
+    log().warn("{}: kept prompts are lost, and will be computed again: {}", options_.name,
+               error.message());
+    scheduler_.lost_memory();
+    if (saver_) saver_->lost();
+    return false;
   }
 }
 

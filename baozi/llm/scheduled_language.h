@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "baozi/coro/lane.h"
+#include "baozi/llm/kv_memory.h"
 #include "baozi/llm/language_servable.h"
 #include "baozi/llm/prefix_saver.h"
 #include "baozi/llm/scheduler.h"
@@ -37,10 +38,11 @@ struct ScheduledLanguageOptions {
   std::string name = {};
   std::string version = "1";
   model::Origin origin = {};
-  int sequences = 64;           // as engine::LanguageOptions::sequences of the loaded model
-  int running_max = 8;          // answers at once
-  std::size_t queue_max = 256;  // requests that wait
-  int window = 0;               // tokens of a prompt and its answer; 0: all of the memory
+  int sequences = 64;                 // as engine::LanguageOptions::sequences of the loaded model
+  int running_max = 8;                // answers at once
+  std::size_t queue_max = 256;        // requests that wait
+  int window = 0;                     // tokens of a prompt and its answer; 0: all of the memory
+  std::size_t offload_bytes_max = 0;  // of the past, in the process's memory
   Duration stall = std::chrono::milliseconds(50);  // what reading prompts may add between two
                                                    // tokens of another answer
 };
@@ -87,7 +89,7 @@ class ScheduledLanguage final : public LanguageServable,
   void take_in();
   void enlist(std::shared_ptr<Request> request, std::vector<engine::Token> tokens);
   void drop_unwanted();
-  void carry_out(const Plan& plan);
+  bool carry_out(const Plan& plan);
   bool decode(const Plan& plan);
   void give(const Plan::Output& output);
   void end(int job);
@@ -105,6 +107,7 @@ class ScheduledLanguage final : public LanguageServable,
 
   // The lane's.
   Scheduler scheduler_;
+  KvMemory memory_;
   StepPace pace_;
   ThreadPace threads_;
   std::unique_ptr<PrefixSaver> saver_;  // null: none

@@ -232,6 +232,31 @@ TEST_F(ScheduledLanguageTest, UnloadingEndsWhatIsNotWanted) {
 
 const std::string kSystem(200, 's');
 
+// What nobody uses is out of the others' way, and whoever goes on with it notices nothing.
+TEST_F(ScheduledLanguageTest, APastThatWasOffloadedComesBack) {
+  const auto model = serve({.offload_bytes_max = 10'000});
+  const std::string past(300, 'p');
+  ask(*model, {.prompt = tokens_of(past + "?")});
+  ask(*model, {.prompt = tokens_of("another?")});
+  EXPECT_EQ(script_.restores, 0);
+  EXPECT_LT(model->load().tokens, 30);
+  const Read got = ask(*model, {.prompt = tokens_of(past + "?ok, and then?")});
+  EXPECT_EQ(script_.restores, 1);
+  EXPECT_EQ(got.usage.cached_tokens, 303);
+  EXPECT_EQ(got.text, "ok");
+}
+
+TEST_F(ScheduledLanguageTest, WhatDoesNotComeBackIsComputedAgain) {
+  const auto model = serve({.offload_bytes_max = 10'000});
+  const std::string past(300, 'p');
+  ask(*model, {.prompt = tokens_of(past + "?")});
+  ask(*model, {.prompt = tokens_of("another?")});
+  script_.fail_restores = 1;
+  const Read got = ask(*model, {.prompt = tokens_of(past + "?ok, and then?")});
+  EXPECT_EQ(got.usage.cached_tokens, 0);
+  EXPECT_EQ(got.text, "ok");
+}
+
 // A system prompt that two requests had is known to the next process; what only one had is not.
 TEST_F(ScheduledLanguageTest, ASharedBeginningOutlivesTheProcess) {
   {
@@ -257,7 +282,7 @@ TEST_F(ScheduledLanguageTest, WhatOnlyOneRequestSaidIsNotWritten) {
 
 TEST_F(ScheduledLanguageTest, AFileTheEngineRefusesIsComputedAnew) {
   PrefixStore(folder_.path(), "key", 1 << 20).write(tokens_of(kSystem), std::vector<std::byte>(9));
-  script_.fail_restores = true;
+  script_.fail_restores = 1;
   const auto model = serve_with_prefixes();
   const Read got = ask(*model, {.prompt = tokens_of(kSystem + "one?")});
   EXPECT_EQ(got.usage.cached_tokens, 0);

@@ -13,6 +13,7 @@ namespace {
 
 // So many cells are gathered at once from the past, so that not every step looks for its few.
 constexpr int kEvictAtLeast = 64;
+constexpr int kAll = std::numeric_limits<int>::max();
 // Cells a request that begins finds free beyond its prompt, lest its first words put it back.
 constexpr int kRoomToAnswer = 16;
 // A beginning shorter than this is not worth waiting for.
@@ -30,10 +31,17 @@ struct Scheduler::Job {
   int cached = -1;    // of the prompt, found there when it began first
   std::size_t tokens_max = 0;
 
+  // Tokens that may follow the first `count`.
+  std::size_t more(std::size_t count) const noexcept {
+    return tokens_max - std::min(tokens_max, count);
+  }
   int left() const noexcept { return static_cast<int>(tokens.size()) - computed; }
 };
 
-Scheduler::Scheduler(SchedulerOptions options) : options_(options), tree_(options.sequences) {
+Scheduler::Scheduler(SchedulerOptions options)
+    : options_(options),
+      tree_(std::make_unique<PrefixTree>(options.sequences)),
+      offloaded_(options.offload_max) {
   assert(options.running_max >= 1 && options.sequences >= options.running_max);
   assert(options.steps_max >= options.running_max);
 }
@@ -63,6 +71,7 @@ int Scheduler::add(JobRequest request) {
 
 const Plan& Scheduler::next(const StepLimits& limits) {
   plan_.memory.clear();
+  plan_.shared.clear();
   settle();
   for (;;) {
     plan_.steps.clear();
@@ -74,10 +83,15 @@ const Plan& Scheduler::next(const StepLimits& limits) {
     const int near = planned_ > 0 ? std::min(left, limits.prompt_tokens) : left;
     plan_prompts(near, std::min(left, std::max(near, kFarPiece)));
     // Prompts that hold the memory between them, each too little of it.
-    if (!plan_.steps.empty() || running_.size() < 2) return plan_;
+    if (!plan_.steps.empty() || running_.size() < 2) break;
     put_back(last_running());
     settle();
   }
+  if (options_.offload_max > 0 && !plan_.steps.empty()) {
+    while (tree_->cells() - tree_->cells_open() > options_.idle_max && evict(kAll)) {
+    }
+  }
+  return plan_;
 }
 
 void Scheduler::computed() {
@@ -85,8 +99,8 @@ void Scheduler::computed() {
     Job& each = job(piece.job);
     const auto begin = static_cast<std::size_t>(each.computed);
     const auto count = static_cast<std::size_t>(piece.count);
-    tree_.extend(each.sequence, std::span(each.tokens).subspan(begin, count),
-                 each.tokens_max - std::min(each.tokens_max, begin + count));
+    tree_->extend(each.sequence, std::span(each.tokens).subspan(begin, count),
+                  each.more(begin + count));
     each.computed += piece.count;
     each.client->served += count;
   }
@@ -117,17 +131,24 @@ bool Scheduler::put_back_one() {
   return true;
 }
 
-int Scheduler::reserve_sequence() {
-  const auto opened = tree_.open({});
-  return opened ? opened->sequence : -1;
+int Scheduler::offloaded(std::span<const Token> tokens) {
+  const bool known = offloaded_.reach(tokens, 0) == static_cast<int>(tokens.size());
+  return known ? -1 : offloaded_.put_free(tokens);
 }
 
-void Scheduler::restored(int sequence, std::span<const Token> tokens) {
-  tree_.extend(sequence, tokens, 0);
-  close(sequence);
+void Scheduler::lost_memory() {
+  pieces_.clear();
+  owed_.clear();
+  tree_ = std::make_unique<PrefixTree>(options_.sequences);
+  offloaded_ = Offloaded(options_.offload_max);
+  for (const int number : running_) {
+    job(number).sequence = -1;
+    job(number).computed = 0;
+    job(number).cached = -1;
+    waiting_.push_back(number);
+  }
+  running_.clear();
 }
-
-void Scheduler::not_restored(int sequence) { close(sequence); }
 
 int Scheduler::cached_tokens(int number) const noexcept { return std::max(0, job(number).cached); }
 
@@ -166,7 +187,7 @@ int Scheduler::last_running() const {
 
 // ---- Room in the memory
 
-int Scheduler::room() const noexcept { return options_.cells - tree_.cells() - planned_; }
+int Scheduler::room() const noexcept { return options_.cells - tree_->cells() - planned_; }
 
 bool Scheduler::make_room(int cells) {
   while (room() < cells) {
@@ -176,14 +197,29 @@ bool Scheduler::make_room(int cells) {
 }
 
 bool Scheduler::evict(int cells) {
-  const auto evicted = tree_.evict(cells);
+  // What can be offloaded goes whole: many small copies would be slower to bring back.
+  const auto evicted = tree_->evict(options_.offload_max > 0 ? kAll : cells);
   if (!evicted) return false;
-  plan_.memory.push_back({-1, evicted->sequence, evicted->begin});
+  if (options_.offload_max > 0) offload(*evicted);
+  plan_.memory.push_back({.sequence = evicted->sequence, .begin = evicted->begin, .end = -1});
   return true;
 }
 
+void Scheduler::offload(const PrefixTree::Evicted& evicted) {
+  const int begin = offloaded_.reach(evicted.tokens, evicted.from);
+  const auto end = static_cast<int>(evicted.tokens.size());
+  offloaded_.touch(evicted.tokens, evicted.from);
+  if (begin == end) return;
+  const int run = offloaded_.put(evicted.tokens, begin, dropped_);
+  for (const int dropped : dropped_)
+    plan_.memory.push_back({.what = Plan::Memory::Do::kDrop, .other = dropped});
+  dropped_.clear();
+  if (run >= 0)
+    plan_.memory.push_back({Plan::Memory::Do::kOffload, evicted.sequence, begin, end, run});
+}
+
 void Scheduler::close(int sequence) {
-  if (!tree_.close(sequence)) owed_.push_back({-1, sequence, 0});
+  if (!tree_->close(sequence)) owed_.push_back({.sequence = sequence, .end = -1});
 }
 
 // In the plan that is being made, before anything that may take the closed sequences again.
@@ -263,22 +299,50 @@ Scheduler::Start Scheduler::start(int number) {
   Job& each = job(number);
   // The last token is computed in any case: the answer begins with its logits.
   const auto prompt = std::span(each.tokens).first(each.tokens.size() - 1);
-  PrefixTree::Match known = tree_.match(prompt);
-  if (follows_another(each, known.length)) return Start::kFollows;
+  PrefixTree::Match known = tree_->match(prompt);
+  if (follows_another(each, offloaded_.reach(prompt, known.length))) return Start::kFollows;
   const int wanted =
       static_cast<int>(each.tokens.size()) - known.length + (running_.empty() ? 0 : kRoomToAnswer);
-  if (room() + tree_.cells() - tree_.cells_open() - known.idle < wanted) return Start::kNoRoom;
-  auto opened = tree_.open(known);
+  if (room() + tree_->cells() - tree_->cells_open() - known.idle < wanted) return Start::kNoRoom;
+  auto opened = tree_->open(known);
   while (!opened) {
-    if (!evict(std::numeric_limits<int>::max())) return Start::kNoRoom;
-    known = tree_.match(prompt);
-    opened = tree_.open(known);
+    if (!evict(kAll)) return Start::kNoRoom;
+    known = tree_->match(prompt);
+    opened = tree_->open(known);
   }
-  if (opened->copied) plan_.memory.push_back({known.sequence, opened->sequence, known.length});
   each.sequence = opened->sequence;
   each.computed = known.length;
-  if (each.cached < 0) each.cached = known.length;
+  bool shared = opened->copied;
+  if (opened->copied) {
+    plan_.memory.push_back(
+        {Plan::Memory::Do::kShare, each.sequence, 0, known.length, known.sequence});
+  }
+  shared |= reload(each);
+  if (shared) plan_.shared.push_back({each.sequence, each.computed});
+  if (each.cached < 0) each.cached = each.computed;
   return Start::kStarted;
+}
+
+// What follows in the prompt and was offloaded. True: a part of something that went on otherwise.
+bool Scheduler::reload(Job& each) {
+  const auto prompt = std::span(each.tokens).first(each.tokens.size() - 1);
+  offloaded_.touch(prompt, each.computed);
+  for (;;) {
+    const Offloaded::Found found = offloaded_.find(prompt, each.computed);
+    if (found.run < 0) return false;
+    if (room() < found.size) {
+      // It takes its cells whole. Making room for it may offload, and so drop, other runs.
+      if (!make_room(found.size)) return false;
+      continue;
+    }
+    plan_.memory.push_back(
+        {Plan::Memory::Do::kReload, each.sequence, each.computed, found.end, found.run});
+    const auto begin = static_cast<std::size_t>(each.computed);
+    const auto end = static_cast<std::size_t>(found.end);
+    tree_->extend(each.sequence, prompt.subspan(begin, end - begin), each.more(end));
+    each.computed = found.end;
+    if (!found.all) return true;
+  }
 }
 
 // Plans the next tokens of a request, as many as there is room for; how many those are.

@@ -11,7 +11,8 @@
 //
 // A request whose prompt begins as one that is being computed waits for that one, and shares it.
 // When the memory is full, what was kept of past requests goes first, then the request that is last
-// in order is put back; later it goes on where it was.
+// in order is put back; later it goes on where it was. What goes is offloaded, and reloaded when a
+// prompt begins with it.
 //
 // Thread safety: none. Pure: no clock, no context, no random source.
 #pragma once
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "baozi/engine/language.h"
+#include "baozi/llm/offloaded.h"
 #include "baozi/llm/prefix_tree.h"
 
 namespace baozi::llm {
@@ -33,6 +35,9 @@ struct SchedulerOptions {
   int sequences = 64;   // ids the memory knows; those beyond running_max keep the past
   int running_max = 8;  // requests in one step
   int steps_max = 512;  // tokens of one step
+  int offload_max = 0;  // tokens of the past that may be kept outside of the memory
+  int idle_max = 256;   // tokens of the past in the memory while others run, when they can be kept
+                        // outside: attention steps over them
 };
 
 struct JobRequest {
@@ -56,8 +61,21 @@ struct StepLimits {
 // What to do, in this order: `memory`, then one decode of `steps`.
 struct Plan {
   struct Memory {
-    int from = -1;  // share the first `length` tokens of it with `sequence`; -1: forget them from
-                    // `length` on
+    enum class Do : std::uint8_t {
+      kShare,    // the positions of sequence `other` with `sequence`
+      kForget,   // those of `sequence`
+      kOffload,  // copies those of `sequence` out of the memory, as run number `other`
+      kReload,   // copies those of the run into `sequence`, where they follow what it has
+      kDrop,     // the run `other` is not wanted any more
+    };
+    Do what = Do::kForget;
+    int sequence = -1;
+    int begin = 0;
+    int end = 0;  // -1: all that follow
+    int other = -1;
+  };
+  // A beginning that one request has in common with another, which was not just its own past.
+  struct Shared {
     int sequence = 0;
     int length = 0;
   };
@@ -66,6 +84,7 @@ struct Plan {
     std::size_t step = 0;  // whose logits it is sampled from
   };
   std::vector<Memory> memory;
+  std::vector<Shared> shared;
   std::vector<engine::Step> steps;
   std::vector<Output> outputs;
 };
@@ -93,17 +112,18 @@ class Scheduler {
   // one runs. For a decode that found less room than there should be.
   bool put_back_one();
 
-  // A sequence's tokens that came from elsewhere (a disk) and are in the memory now: `tokens` under
-  // the id that `reserve_sequence` gave. It is kept as the past of a request.
-  int reserve_sequence();  // -1: none is free
-  void restored(int sequence, std::span<const engine::Token> tokens);
-  void not_restored(int sequence);
+  // Tokens that are outside of the memory from before (on a disk): the number of the run, or -1
+  // when they are known.
+  int offloaded(std::span<const engine::Token> tokens);
+  // The plan's `memory` could not be carried out, and the memory is empty now: all who ran begin
+  // anew.
+  void lost_memory();
 
   std::size_t waiting() const noexcept { return waiting_.size(); }
   std::size_t running() const noexcept { return running_.size(); }
   bool idle() const noexcept { return running_.empty() && waiting_.empty(); }
   int cached_tokens(int job) const noexcept;  // of the prompt, found in the memory at its start
-  const PrefixTree& tree() const noexcept { return tree_; }
+  const PrefixTree& tree() const noexcept { return *tree_; }
 
  private:
   struct Job;
@@ -125,6 +145,8 @@ class Scheduler {
   int room() const noexcept;
   bool make_room(int cells);
   bool evict(int cells);
+  void offload(const PrefixTree::Evicted& evicted);
+  bool reload(Job& job);
   void close(int sequence);
   void settle();
   void put_back(int number);
@@ -137,12 +159,14 @@ class Scheduler {
   int plan_piece(int number, int count_max);
 
   const SchedulerOptions options_;
-  PrefixTree tree_;
+  std::unique_ptr<PrefixTree> tree_;
+  Offloaded offloaded_;
   std::vector<std::unique_ptr<Job>> jobs_;  // by number; null: free
   std::vector<int> waiting_;
   std::vector<int> running_;
   std::vector<std::unique_ptr<Client>> clients_;  // of the jobs there are
   std::vector<Plan::Memory> owed_;                // to be done first in the next plan
+  std::vector<int> dropped_;                      // scratch
   Plan plan_;
   std::vector<Piece> pieces_;  // of the plan
   int planned_ = 0;            // cells that the plan's steps will take

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,20 +26,13 @@ class Memory {
  public:
   explicit Memory(int cells) : cells_(cells) {}
 
-  void carry_out(const Plan& plan) {
-    for (const Plan::Memory& each : plan.memory) {
-      std::vector<int>& sequence = held_[each.sequence];
-      if (each.from < 0) {
-        ASSERT_LE(each.length, static_cast<int>(sequence.size()));
-        sequence.resize(static_cast<std::size_t>(each.length));
-      } else {
-        ASSERT_TRUE(sequence.empty()) << "shared with a sequence in use";
-        const std::vector<int>& from = held_[each.from];
-        ASSERT_LE(each.length, static_cast<int>(from.size()));
-        sequence.assign(from.begin(), from.begin() + each.length);
-      }
-    }
-    for (const Step& step : plan.steps) {
+  void carry_out(std::span<const Plan::Memory> memory) {
+    for (const Plan::Memory& each : memory) carry_out(each);
+    ASSERT_LE(used(), cells_);
+  }
+
+  void decode(std::span<const Step> steps) {
+    for (const Step& step : steps) {
       std::vector<int>& sequence = held_[step.sequence];
       ASSERT_EQ(step.position, static_cast<int>(sequence.size()));
       sequence.push_back(static_cast<int>(tokens_.size()));
@@ -52,7 +47,71 @@ class Memory {
     return text;
   }
 
+  std::size_t offloaded() const {
+    std::size_t tokens = 0;
+    for (const auto& [number, run] : runs_) tokens += run.tokens.size();
+    return tokens;
+  }
+  void clear() {
+    held_.clear();
+    runs_.clear();
+  }
+
+  int reloads = 0;
+
  private:
+  struct Run {
+    std::size_t begin = 0;
+    std::vector<Token> tokens;
+  };
+
+  void carry_out(const Plan::Memory& memory) {
+    using Do = Plan::Memory::Do;
+    const auto begin = static_cast<std::size_t>(memory.begin);
+    const auto end = static_cast<std::size_t>(memory.end);
+    std::vector<int>& sequence = held_[memory.sequence];
+    switch (memory.what) {
+      case Do::kShare: {
+        ASSERT_TRUE(sequence.empty()) << "shared with a sequence in use";
+        const std::vector<int>& from = held_[memory.other];
+        ASSERT_LE(end, from.size());
+        sequence.assign(from.begin(), from.begin() + memory.end);
+        return;
+      }
+      case Do::kForget:
+        ASSERT_LE(begin, sequence.size());
+        sequence.resize(begin);
+        return;
+      case Do::kOffload: {
+        ASSERT_LE(end, sequence.size());
+        ASSERT_LT(begin, end);
+        ASSERT_FALSE(runs_.contains(memory.other)) << "taken";
+        Run& run = runs_[memory.other];
+        run.begin = begin;
+        for (std::size_t i = begin; i < end; ++i)
+          run.tokens.push_back(tokens_[static_cast<std::size_t>(sequence[i])]);
+        return;
+      }
+      case Do::kReload: {
+        ASSERT_TRUE(runs_.contains(memory.other));
+        const Run& run = runs_[memory.other];
+        ASSERT_EQ(begin, sequence.size()) << "it follows what is there";
+        ASSERT_GE(begin, run.begin);
+        ASSERT_LE(end, run.begin + run.tokens.size());
+        ASSERT_LE(used() + static_cast<int>(run.tokens.size()), cells_) << "no room to read it";
+        for (std::size_t i = begin; i < end; ++i) {
+          sequence.push_back(static_cast<int>(tokens_.size()));
+          tokens_.push_back(run.tokens[i - run.begin]);
+        }
+        ++reloads;
+        return;
+      }
+      case Do::kDrop:
+        ASSERT_EQ(runs_.erase(memory.other), 1u);
+        return;
+    }
+  }
+
   int used() const {
     std::set<int> cells;
     for (const auto& [sequence, held] : held_) cells.insert(held.begin(), held.end());
@@ -62,15 +121,31 @@ class Memory {
   const int cells_;
   std::vector<Token> tokens_;             // of every cell there ever was
   std::map<int, std::vector<int>> held_;  // cells, by sequence
+  std::map<int, Run> runs_;               // what was offloaded, by number
 };
 
-// "s0<s1[5] f2[0] | s0:5-9* s1:7": shares, forgets, then each sequence's positions; * has an
-// output.
+// "s0<s1[5] f2[0] r0<s1[2-9] s2<r0[2-5] d1 | s0:5-9* s1:7": shares, forgets, what is offloaded,
+// reloaded and dropped, then each sequence's positions; * has an output.
 std::string text_of(const Plan& plan) {
   std::string text;
   for (const Plan::Memory& each : plan.memory) {
-    text += each.from < 0 ? fmt::format("f{}[{}] ", each.sequence, each.length)
-                          : fmt::format("s{}<s{}[{}] ", each.sequence, each.from, each.length);
+    switch (each.what) {
+      case Plan::Memory::Do::kShare:
+        text += fmt::format("s{}<s{}[{}] ", each.sequence, each.other, each.end);
+        break;
+      case Plan::Memory::Do::kForget:
+        text += fmt::format("f{}[{}] ", each.sequence, each.begin);
+        break;
+      case Plan::Memory::Do::kOffload:
+        text += fmt::format("r{}<s{}[{}-{}] ", each.other, each.sequence, each.begin, each.end);
+        break;
+      case Plan::Memory::Do::kReload:
+        text += fmt::format("s{}<r{}[{}-{}] ", each.sequence, each.other, each.begin, each.end);
+        break;
+      case Plan::Memory::Do::kDrop:
+        text += fmt::format("d{} ", each.other);
+        break;
+    }
   }
   text += "|";
   for (std::size_t i = 0; i < plan.steps.size();) {
@@ -245,20 +320,87 @@ TEST(Scheduler, AFailedStepIsPlannedAgain) {
   EXPECT_EQ(step(scheduler), "| s0:0-4*");
 }
 
-TEST(Scheduler, WhatWasRestoredIsKnown) {
+TEST(Scheduler, WhatIsOnADiskIsReloadedWhenItIsWanted) {
   Scheduler scheduler(kSmall);
-  const int sequence = scheduler.reserve_sequence();
-  scheduler.restored(sequence, tokens_of("system prompt"));
+  EXPECT_EQ(scheduler.offloaded(tokens_of("system prompt")), 0);
+  EXPECT_EQ(scheduler.offloaded(tokens_of("system")), -1) << "known";
+  EXPECT_EQ(step(scheduler), "|");
   const int job = scheduler.add({.tokens = tokens_of("system prompt, and more")});
-  EXPECT_EQ(step(scheduler), "| s0:13-22*");
+  EXPECT_EQ(step(scheduler), "s0<r0[0-13] | s0:13-22*");
   EXPECT_EQ(scheduler.cached_tokens(job), 13);
 }
 
-TEST(Scheduler, AReservedSequenceCanBeGivenBack) {
-  Scheduler scheduler(kSmall);
-  scheduler.not_restored(scheduler.reserve_sequence());
-  EXPECT_EQ(step(scheduler), "f0[0] |");
+constexpr SchedulerOptions kOffloading{.cells = 1000,
+                                       .sequences = 8,
+                                       .running_max = 4,
+                                       .steps_max = 100,
+                                       .offload_max = 200,
+                                       .idle_max = 50};
+
+// The past is out of the way while others run, and its next request has it again.
+TEST(Scheduler, ThePastIsOffloadedWhileOthersRun) {
+  Scheduler scheduler(kOffloading);
+  const std::string past(90, 'p');
+  const int first = scheduler.add({.tokens = tokens_of(past)});
+  step(scheduler);
+  scheduler.end(first);
+  EXPECT_EQ(step(scheduler), "|") << "it is in nobody's way";
+  const int other = scheduler.add({.tokens = tokens_of("another")});
+  EXPECT_EQ(step(scheduler), "r0<s0[0-90] f0[0] | s1:0-6*");
+  scheduler.end(other);
+  const int again = scheduler.add({.tokens = tokens_of(past + " goes on")});
+  const Plan& plan = scheduler.next({});
+  EXPECT_EQ(text_of(plan), "s0<r0[0-90] | s0:90-97*");
+  EXPECT_TRUE(plan.shared.empty()) << "its own past";
+  EXPECT_EQ(scheduler.cached_tokens(again), 90);
+}
+
+TEST(Scheduler, OnlyWhatIsNotOutsideYetIsOffloaded) {
+  Scheduler scheduler(kOffloading);
+  const std::string past(90, 'p');
+  scheduler.offloaded(tokens_of(past));
+  const int first = scheduler.add({.tokens = tokens_of(past + "more")});
+  EXPECT_EQ(step(scheduler), "s0<r0[0-90] | s0:90-93*");
+  scheduler.end(first);
+  scheduler.add({.tokens = tokens_of("another")});
+  EXPECT_EQ(step(scheduler), "r1<s0[90-94] f0[0] | s1:0-6*");
+}
+
+TEST(Scheduler, ABeginningThatGoesOnOtherwiseIsSharedFromOutside) {
+  Scheduler scheduler(kOffloading);
+  scheduler.offloaded(tokens_of("system prompt: one"));
+  scheduler.add({.tokens = tokens_of("system prompt: two")});
+  const Plan& plan = scheduler.next({});
+  EXPECT_EQ(text_of(plan), "s0<r0[0-15] | s0:15-17*");
+  ASSERT_EQ(plan.shared.size(), 1u);
+  EXPECT_EQ(plan.shared[0].length, 15);
+}
+
+TEST(Scheduler, WhatWasUsedLongestAgoIsDropped) {
+  Scheduler scheduler(kOffloading);
+  std::string all;
+  for (const char text : {'a', 'b', 'c', 'd'}) {
+    const int job = scheduler.add({.tokens = std::vector<Token>(90, text)});
+    all += step(scheduler) + "\n";
+    scheduler.end(job);
+  }
+  EXPECT_EQ(all,
+            "| s0:0-89*\n"
+            "r0<s0[0-90] f0[0] | s1:0-89*\n"
+            "r1<s1[0-90] f1[0] | s0:0-89*\n"
+            "d0 r0<s0[0-90] f0[0] | s1:0-89*\n");
+}
+
+TEST(Scheduler, WhenTheMemoryIsLostAllBeginAnew) {
+  Scheduler scheduler(kOffloading);
+  scheduler.offloaded(tokens_of("system prompt"));
+  scheduler.add({.tokens = tokens_of("hello")});
+  step(scheduler);
+  scheduler.add({.tokens = tokens_of("system prompt, and more")});
+  scheduler.next({});
+  scheduler.lost_memory();
   EXPECT_EQ(scheduler.tree().cells(), 0);
+  EXPECT_EQ(step(scheduler), "| s0:0-5* s1:0-22*");
 }
 
 // Many requests of all kinds through a small memory: what the memory holds is always what it
@@ -268,7 +410,13 @@ TEST(Scheduler, RandomLoadIsAnsweredAndNothingIsMixedUp) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
-  const SchedulerOptions options{.cells = 120, .sequences = 6, .running_max = 4, .steps_max = 24};
+  const int offload_max = std::array{0, 60, 500}[random() % 3];
+  const SchedulerOptions options{.cells = 120,
+                                 .sequences = 6,
+                                 .running_max = 4,
+                                 .steps_max = 24,
+                                 .offload_max = offload_max,
+                                 .idle_max = below(40)};
   Scheduler scheduler(options);
   Memory memory(options.cells);
   struct Asked {
@@ -296,14 +444,20 @@ TEST(Scheduler, RandomLoadIsAnsweredAndNothingIsMixedUp) {
     }
     const int limit = 1 + below(30);
     const Plan& plan = scheduler.next({.prompt_tokens = limit});
-    ASSERT_NO_FATAL_FAILURE(memory.carry_out({plan.memory, {}, {}}));
+    if (below(200) == 0 && !plan.memory.empty()) {
+      scheduler.lost_memory();
+      memory.clear();
+      continue;
+    }
+    ASSERT_NO_FATAL_FAILURE(memory.carry_out(plan.memory));
+    ASSERT_LE(memory.offloaded(), static_cast<std::size_t>(offload_max));
     if (below(10) == 0 && !plan.steps.empty()) {
       scheduler.failed();
       if (below(2) == 0) scheduler.put_back_one();
       continue;
     }
     ASSERT_LE(static_cast<int>(plan.steps.size()), options.steps_max);
-    ASSERT_NO_FATAL_FAILURE(memory.carry_out({{}, plan.steps, {}}));
+    ASSERT_NO_FATAL_FAILURE(memory.decode(plan.steps));
     scheduler.computed();
     ASSERT_TRUE(scheduler.tree().consistent());
     for (const Plan::Output& output : plan.outputs) {
@@ -320,6 +474,7 @@ TEST(Scheduler, RandomLoadIsAnsweredAndNothingIsMixedUp) {
     }
   }
   EXPECT_TRUE(scheduler.idle());
+  EXPECT_EQ(memory.reloads > 0, offload_max > 0);
 }
 
 }  // namespace

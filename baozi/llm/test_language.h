@@ -23,9 +23,10 @@ struct LanguageScript {
   std::string answer = "ok";  // what follows any prompt that ends with a question mark
   int capacity = 1000;
   int steps_max = 512;
-  int fail_decodes = 0;  // so many of the next ones, with kInternal
-  int threads = 0;       // the latest use_threads()
-  bool fail_restores = false;
+  int fail_decodes = 0;   // so many of the next ones, with kInternal
+  int threads = 0;        // the latest use_threads()
+  int fail_restores = 0;  // so many of the next ones
+  int restores = 0;       // that were carried out
   bool keep_decodes = true;
   std::vector<std::size_t> decodes;   // sizes, in order
   std::map<int, std::string> memory;  // by sequence: what is in the KV memory
@@ -62,13 +63,30 @@ class ScriptedContext final : public engine::LanguageContext {
     script_.memory[to].assign(script_.memory[from], static_cast<std::size_t>(begin),
                               static_cast<std::size_t>(end - begin));
   }
-  std::vector<std::byte> save(int sequence) const override {
-    const auto bytes = std::as_bytes(std::span(script_.memory[sequence]));
-    return {bytes.begin(), bytes.end()};
+  // Where they begin, as two bytes, and the tokens.
+  std::vector<std::byte> save(int sequence, int begin, int end) override {
+    const std::string text = script_.memory[sequence].substr(static_cast<std::size_t>(begin),
+                                                             static_cast<std::size_t>(end - begin));
+    const auto bytes = std::as_bytes(std::span(text));
+    std::vector<std::byte> saved{static_cast<std::byte>(begin >> 8), static_cast<std::byte>(begin)};
+    saved.insert(saved.end(), bytes.begin(), bytes.end());
+    return saved;
   }
-  void restore(int sequence, std::span<const std::byte> bytes) override {
-    if (script_.fail_restores) throw Error(Code::kInvalidArgument, "told to fail");
-    script_.memory[sequence].assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  void restore(int sequence, int begin, int end, std::span<const std::byte> bytes) override {
+    if (script_.fail_restores > 0) {
+      --script_.fail_restores;
+      throw Error(Code::kInvalidArgument, "told to fail");
+    }
+    const std::string_view saved(reinterpret_cast<const char*>(bytes.data()) + 2, bytes.size() - 2);
+    const int first = (static_cast<int>(bytes[0]) << 8) + static_cast<int>(bytes[1]);
+    std::string& text = script_.memory[sequence];
+    if (begin != static_cast<int>(text.size()) || begin < first ||
+        end > first + static_cast<int>(saved.size())) {
+      throw Error(Code::kInvalidArgument, "what is restored does not follow what is there");
+    }
+    text += saved.substr(static_cast<std::size_t>(begin - first),
+                         static_cast<std::size_t>(end - begin));
+    ++script_.restores;
   }
   void use_threads(int threads) override { script_.threads = threads; }
   int threads_max() const noexcept override { return 2; }

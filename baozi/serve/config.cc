@@ -83,6 +83,8 @@ LanguageConfig read_language(YamlReader reader, const fs::path& base) {
       std::chrono::milliseconds(reader.integer("stall_ms", language.stall.count(), 1, 3'600'000));
   if (const std::string file = reader.text("chat_template", ""); !file.empty())
     language.chat_template = base / file;
+  language.offload_bytes_max = static_cast<std::size_t>(
+      reader.integer("offload_bytes_max", std::int64_t{256} << 20, 0, std::int64_t{1} << 50));
   const std::string prefixes = reader.text("prefixes", "default");
   if (prefixes == "off") {
     language.prefixes.clear();

@@ -48,6 +48,7 @@ struct LanguageConfig {
   int window = 0;                       // tokens of a prompt and its answer; 0: all of the context
   std::chrono::milliseconds stall{50};  // what prompts of others may add between two tokens
   std::filesystem::path chat_template;  // Jinja, instead of the model's; empty: the model's
+  std::size_t offload_bytes_max = std::size_t{256} << 20;  // of the past, outside of KV memory
   // Where beginnings that requests share outlive the process; empty: nowhere.
   std::filesystem::path prefixes = default_prefixes();
   std::size_t prefixes_bytes_max = std::size_t{1} << 30;

@@ -85,10 +85,13 @@ std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const Mod
   if (model.queue_max > 0) served.queue_max = static_cast<std::size_t>(model.queue_max);
   served.window = model.language.window;
   served.stall = model.language.stall;
+  served.offload_bytes_max = model.language.offload_bytes_max;
   const engine::LanguageMemory& memory = loaded->facts().memory;
-  log().info("{}: {}, {} MB estimated ({} of weights, {} of keys and values, {} to compute)",
-             model.name, loaded->facts().description, memory.total() >> 20, memory.weights >> 20,
-             memory.kv >> 20, memory.compute >> 20);
+  log().info(
+      "{}: {}, {} MB estimated ({} of weights, {} of keys and values, {} to compute), and up to {} "
+      "for what past requests computed",
+      model.name, loaded->facts().description, memory.total() >> 20, memory.weights >> 20,
+      memory.kv >> 20, memory.compute >> 20, served.offload_bytes_max >> 20);
   return std::make_shared<llm::ScheduledLanguage>(std::move(loaded), std::move(served),
                                                   prefix_store(engine, model, version));
 }

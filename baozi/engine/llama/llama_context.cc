@@ -49,7 +49,7 @@ class LlamaContext final : public LanguageContext {
     parameters.n_ctx = static_cast<std::uint32_t>(options.context);
     parameters.n_batch = static_cast<std::uint32_t>(options.batch);
     parameters.n_ubatch = parameters.n_batch;
-    parameters.n_seq_max = static_cast<std::uint32_t>(options.sequences);
+    parameters.n_seq_max = static_cast<std::uint32_t>(options.sequences) + 1;  // and the spare one
     parameters.n_threads = options.threads;
     parameters.n_threads_batch = options.threads;
     parameters.type_k = kv_type(options.kv);
@@ -125,25 +125,27 @@ class LlamaContext final : public LanguageContext {
     llama_memory_seq_cp(memory_, from, to, begin, end);
   }
 
-  std::vector<std::byte> save(int sequence) const override {
-    std::vector<std::byte> bytes(llama_state_seq_get_size(context_.get(), sequence));
+  // libllama saves and restores whole sequences: a part becomes one for a moment.
+  std::vector<std::byte> save(int sequence, int begin, int end) override {
+    share(sequence, spare(), begin, end);
+    std::vector<std::byte> bytes(llama_state_seq_get_size(context_.get(), spare()));
     const std::size_t written = llama_state_seq_get_data(
-        context_.get(), reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size(), sequence);
+        context_.get(), reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size(), spare());
+    forget(spare(), 0, -1);
     bytes.resize(written);
     return bytes;
   }
 
-  void restore(int sequence, std::span<const std::byte> bytes) override {
+  void restore(int sequence, int begin, int end, std::span<const std::byte> bytes) override {
     const LlamaErrors errors;
-    if (llama_state_seq_set_data(context_.get(),
-                                 reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
-                                 sequence) != 0) {
-      return;
-    }
-    llama_memory_seq_rm(memory_, sequence, -1, -1);
+    const std::size_t read = llama_state_seq_set_data(
+        context_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), spare());
+    if (read != 0) share(spare(), sequence, begin, end);
+    forget(spare(), 0, -1);
+    if (read != 0) return;
     throw Error(Code::kInvalidArgument,
                 fmt::format("these bytes are no sequence of this model: {}",
-                            errors.first().empty() ? "damaged" : errors.first()));
+                            errors.first().empty() ? "damaged, or no room" : errors.first()));
   }
 
   void use_threads(int threads) override {
@@ -157,6 +159,8 @@ class LlamaContext final : public LanguageContext {
   int steps_max() const noexcept override { return static_cast<int>(batch_max_); }
 
  private:
+  int spare() const noexcept { return sequences_; }
+
   static bool asked_to_stop(void* self) noexcept {
     const StopToken* stop = static_cast<LlamaContext*>(self)->stop_;
     return stop != nullptr && stop->stop_requested();
@@ -201,11 +205,11 @@ class LlamaContext final : public LanguageContext {
 std::unique_ptr<LanguageContext> create_llama_context(LlamaModelHandle model,
                                                       const LanguageOptions& options) {
   if (options.context < 1 || options.batch < 1 || options.sequences < 1 ||
-      static_cast<std::size_t>(options.sequences) > llama_max_parallel_sequences()) {
+      static_cast<std::size_t>(options.sequences) >= llama_max_parallel_sequences()) {
     throw Error(Code::kInvalidArgument,
                 fmt::format("context, batch and sequences must be at least 1, and sequences at "
                             "most {}",
-                            llama_max_parallel_sequences()));
+                            llama_max_parallel_sequences() - 1));
   }
   return std::make_unique<LlamaContext>(std::move(model), options);
 }

@@ -236,11 +236,11 @@ TEST(LlamaContext, ASavedSequenceGoesOnInAnotherContext) {
   const std::vector<Token> tokens = model().tokenize("The capital of Japan is", true, true);
   const auto before = model().create_context();
   put(*before, std::span(tokens).first(tokens.size() - 1), 0, 3);
-  const std::vector<std::byte> saved = before->save(3);
+  const std::vector<std::byte> saved = before->save(3, 0, static_cast<int>(tokens.size()) - 1);
   EXPECT_GT(saved.size(), 1000u);
 
   const auto after = model().create_context();
-  after->restore(1, saved);
+  after->restore(1, 0, static_cast<int>(tokens.size()) - 1, saved);
   for (auto* each : {before.get(), after.get()}) {
     const int sequence = each == before.get() ? 3 : 1;
     put(*each, std::span(tokens).last(1), static_cast<int>(tokens.size()) - 1, sequence);
@@ -250,7 +250,33 @@ TEST(LlamaContext, ASavedSequenceGoesOnInAnotherContext) {
       testing::Pointwise(testing::FloatNear(1e-3F),
                          std::vector<float>(before->logits(0).begin(), before->logits(0).end())));
   std::vector<std::byte> damaged(saved.begin(), saved.begin() + 100);
-  EXPECT_EQ(error_of([&] { after->restore(2, damaged); }).code(), Code::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { after->restore(2, 0, 3, damaged); }).code(), Code::kInvalidArgument);
+}
+
+TEST(LlamaContext, PartsOfASequenceAreSavedAndRestored) {
+  const std::vector<Token> tokens = model().tokenize("The capital of Japan is Tokyo", true, true);
+  const auto size = static_cast<int>(tokens.size());
+  ASSERT_GT(size, 4);
+  const auto context = model().create_context();
+  put(*context, tokens, 0, 0);
+  const std::vector<std::byte> all = context->save(0, 0, size);
+  const std::vector<std::byte> end = context->save(0, 3, size);
+  EXPECT_LT(end.size(), all.size());
+  context->restore(1, 0, 2, all);  // all is read, a part is kept
+  context->restore(1, 2, 3, all);
+  context->restore(1, 3, size, end);
+  EXPECT_EQ(context->save(1, 0, size).size(), all.size()) << "each position once";
+  const std::vector<Token> next = model().tokenize(",", false, false);
+  std::vector<float> likely;
+  for (const int sequence : {0, 1}) {
+    put(*context, next, size, sequence);
+    const std::span<const float> logits = context->logits(0);
+    likely.push_back(*std::ranges::max_element(logits));
+    likely.push_back(static_cast<float>(std::ranges::max_element(logits) - logits.begin()));
+  }
+  // The sums are made in the order of the cells, which is another one now.
+  EXPECT_NEAR(likely[0], likely[2], 0.5F);
+  EXPECT_EQ(likely[1], likely[3]);
 }
 
 TEST(LlamaContext, AFullMemoryIsToldAndCanBeUsedAgain) {
