@@ -36,7 +36,8 @@ models:
     memory_bytes_max: 1000000000
     language: {answers_max: 4, context: 2048, window: 1024, batch: 256, threads: 2, kv: q8_0,
                mmap: true, mlock: false, stall_ms: 100, prefixes: "off", offload_bytes_max: 0,
-               chat_template: chat.jinja,
+               chat_template: chat.jinja, guess: 8,
+               adapters: [{name: pirate, path: pirate.gguf, scale: 0.5}],
                prefixes_bytes_max: 1000000}
     providers: []
 pipelines: []
@@ -69,6 +70,14 @@ BAD = {
     "a choice": ("models: [{path: bun.fake, batch: {policy: eager}}]", "adaptive"),
     "log level": ("log_level: loud\nmodels: [{path: bun.fake}]", "info"),
     "unknown key in language": ("models: [{path: a.gguf, language: {ctx: 1}}]", "context"),
+    "an adapter without a file": (
+        "models: [{path: a.gguf, language: {adapters: [{name: x}]}}]", "path"),
+    "two adapters of a name": (
+        "models: [{path: a.gguf, language: {adapters: [{name: x, path: y}, {name: x, path: z}]}}]",
+        "two adapters 'x'"),
+    "a scale": (
+        "models: [{path: a.gguf, language: {adapters: [{name: x, path: y, scale: big}]}}]",
+        "a number from -100 to 100"),
     "no boolean": ("models: [{path: a.gguf, language: {mmap: 1}}]", "true or false"),
     "a list": ("models: {path: bun.fake}", "list"),
     "a mapping": ("http: 8000\nmodels: [{path: bun.fake}]", "mapping"),

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import harness
+from lora_file import write_lora
 
+WIDTH = 576  # numbers of SmolLM2-135M's embedding
 # Some 300 tokens.
 SYSTEM = " ".join(f"Rule {number}: bun number {number} is steamed for {number} minutes."
                   for number in range(1, 21))
@@ -94,6 +96,85 @@ class SharingTest(harness.ServerTest):
         counts = [sample.value for name in ("running", "waiting")
                   for sample in metrics[f"vllm:num_requests_{name}"].samples]
         return len(counts) == 2 and not any(counts)
+
+
+class AdapterTest(unittest.TestCase):
+    """LoRA adapters have names, which requests use as those of models."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="baozi-adapters-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def adapter(self, name, **properties):
+        return {"name": name, "path": str(write_lora(self.folder / f"{name}.gguf", width=WIDTH,
+                                                     layers=[10, 20], **properties))}
+
+    def test_each_says_its_own_beside_the_others(self):
+        prompt = f"{SYSTEM} The capital of France is"
+        adapters = [self.adapter("pirate"), self.adapter("poet", seed=2)]
+        names = ["bun", "pirate", "poet"]
+        with serving(adapters=adapters) as server:
+            alone = {name: complete(server, prompt, 12, model=name) for name in names}
+            self.assertEqual(len({text(body) for body in alone.values()}), 3, alone)
+            for name, body in alone.items():
+                self.assertEqual(body["model"], name)
+                self.assertEqual(cached(body), 0, "nothing is shared between adapters")
+            with ThreadPoolExecutor(3) as pool:
+                together = list(pool.map(
+                    lambda name: complete(server, prompt, 12, model=name), names))
+            # The words may differ from those alone: with random factors many are equally likely.
+            self.assertEqual(len({text(body) for body in together}), 3, together)
+            for name, body in zip(names, together):
+                self.assertEqual(body["model"], name)
+                self.assertGreater(cached(body), 300)
+            listed = server.get("/v1/models").body["data"]
+            self.assertEqual([(model["id"], model.get("parent")) for model in listed],
+                             [("bun", None), ("pirate", "bun"), ("poet", "bun")])
+            self.assertEqual(server.get("/v1/models/poet").body["parent"], "bun")
+
+    def test_scale_nothing_changes_nothing(self):
+        adapters = [{**self.adapter("quiet"), "scale": 0}]
+        with serving(adapters=adapters) as server:
+            said = [text(complete(server, PROMPTS[0], 12, model=name)) for name in ("bun", "quiet")]
+        self.assertEqual(said[0], said[1])
+
+    def test_a_file_that_is_no_adapter_of_the_model(self):
+        cases = {"other_shape": {"width": WIDTH // 2}, "other_kind": {"architecture": "gemma"}}
+        for name, properties in cases.items():
+            path = write_lora(self.folder / name, layers=[1], **{"width": WIDTH, **properties})
+            with self.subTest(name):
+                self.refused(path)
+        path.write_bytes(path.read_bytes()[:200])
+        self.refused(path)
+
+    def refused(self, path):
+        server = harness.Server(config(adapters=[{"name": "x", "path": str(path)}]))
+        try:
+            harness.wait_until(lambda: "is no adapter of this model" in server.log(),
+                               "the server says what is wrong")
+            self.assertIn(str(path), server.log())
+        finally:
+            server.end()
+
+
+class GuessTest(unittest.TestCase):
+    def test_what_repeats_is_guessed_and_the_text_stays_the_same(self):
+        prompt = "Say it again: " + "one two three four five six seven eight nine ten. " * 6
+        with serving() as server:
+            plain = complete(server, prompt, 60)
+        self.assertNotIn("completion_tokens_details", plain["usage"])
+        with serving(guess=8) as server:
+            guessed = complete(server, prompt, 60)
+            metrics = server.metrics()
+        self.assertEqual(text(guessed), text(plain))
+        details = guessed["usage"]["completion_tokens_details"]
+        self.assertGreater(details["accepted_prediction_tokens"], 20, details)
+        drafted, accepted = (
+            metrics[f"vllm:spec_decode_num_{kind}_tokens"].samples[0].value
+            for kind in ("draft", "accepted"))
+        self.assertEqual(accepted, details["accepted_prediction_tokens"])
+        self.assertEqual(drafted - accepted, details["rejected_prediction_tokens"])
 
 
 class RestartTest(unittest.TestCase):

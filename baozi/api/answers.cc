@@ -60,6 +60,8 @@ llm::CompletionUsage Answers::usage() const noexcept {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const llm::CompletionUsage one = slots_[i].completion->usage();
     total.completion_tokens += one.completion_tokens;
+    total.guessed_tokens += one.guessed_tokens;
+    total.guessed_tokens_right += one.guessed_tokens_right;
     if (i % of_one_prompt_ != 0) continue;
     total.prompt_tokens += one.prompt_tokens;
     total.cached_tokens += one.cached_tokens;

@@ -39,6 +39,8 @@ void add(llm::LanguageLoad& sum, const llm::LanguageLoad& load) {
   sum.tokens += load.tokens;
   sum.tokens_in_use += load.tokens_in_use;
   sum.tokens_max += load.tokens_max;
+  sum.guessed += load.guessed;
+  sum.guessed_right += load.guessed_right;
 }
 
 Loads loads(const model::Repository& repository) {
@@ -64,6 +66,14 @@ MetricFamily family_of(std::string name, std::string help, const Loads& all, Val
     metric.gauge.value = static_cast<double>(value(load));
     family.metric.push_back(std::move(metric));
   }
+  return family;
+}
+
+template <class Value>
+MetricFamily counters_of(std::string name, std::string help, const Loads& all, Value value) {
+  MetricFamily family = family_of(std::move(name), std::move(help), all, value);
+  family.type = MetricType::Counter;
+  for (ClientMetric& metric : family.metric) metric.counter.value = metric.gauge.value;
   return family;
 }
 
@@ -148,6 +158,12 @@ std::string render_language_load(const model::Repository& repository) {
                 std::mem_fn(&Load::tokens_in_use)),
       family_of("baozi_llm_kv_tokens_max", "Tokens that the KV memory holds", all,
                 std::mem_fn(&Load::tokens_max)),
+      counters_of("vllm:spec_decode_num_draft_tokens_total",
+                  "Tokens of answers that were guessed and computed ahead", all,
+                  std::mem_fn(&Load::guessed)),
+      counters_of("vllm:spec_decode_num_accepted_tokens_total",
+                  "Of the guessed tokens, those that the answers said", all,
+                  std::mem_fn(&Load::guessed_right)),
   });
 }
 

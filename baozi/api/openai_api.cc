@@ -133,16 +133,16 @@ TextCall OpenAiApi::start(const net::HttpRequest& request, Verb verb, RequestRec
   const std::string_view body = request.body.text();
   if (verb == Verb::kChatCompletions) {
     ChatRequest chat = parse_chat_request(body, kSpare);
-    auto servable = find_language(chat.wishes.model, record);
+    auto servable = find_language(chat.wishes, record);
     return start_chat(std::move(servable), std::move(chat), client_of(request));
   }
   if (verb == Verb::kResponses) {
     ResponsesRequest responses = parse_responses_request(body, kSpare);
-    auto servable = find_language(responses.chat.wishes.model, record);
+    auto servable = find_language(responses.chat.wishes, record);
     return start_responses(std::move(servable), std::move(responses), client_of(request));
   }
   TextRequest text = parse_text_request(body, kSpare);
-  auto servable = find_language(text.wishes.model, record);
+  auto servable = find_language(text.wishes, record);
   return start_text(std::move(servable), std::move(text), client_of(request));
 }
 
@@ -161,19 +161,25 @@ Task<net::HttpResponse> OpenAiApi::tokens(net::HttpRequest request, Verb verb, R
   const std::string_view body = request.body.text();
   if (verb == Verb::kTokenize) {
     const TokenizeRequest wanted = parse_tokenize_request(body, kSpare);
-    const auto servable = find_language(wanted.model, *record);
+    const auto servable = find_language(wanted.model, *record).servable;
     co_return json_response(format_tokens(wanted, servable->language()));
   }
   const DetokenizeRequest wanted = parse_detokenize_request(body, kSpare);
-  const auto servable = find_language(wanted.model, *record);
+  const auto servable = find_language(wanted.model, *record).servable;
   co_return json_response(format_content(wanted, servable->language()));
 }
 
-std::shared_ptr<llm::LanguageServable> OpenAiApi::find_language(const std::string& name,
+LanguageChoice OpenAiApi::find_language(const std::string& name, RequestRecord& record) {
+  LanguageChoice found = find_language_model(repository_, name);
+  knows(*found.servable, record);
+  return found;
+}
+
+std::shared_ptr<llm::LanguageServable> OpenAiApi::find_language(TextWishes& wishes,
                                                                 RequestRecord& record) {
-  std::shared_ptr<llm::LanguageServable> servable = find_language_model(repository_, name);
-  knows(*servable, record);
-  return servable;
+  LanguageChoice found = find_language(wishes.model, record);
+  wishes.completion.adapter = found.adapter;
+  return std::move(found.servable);
 }
 
 // From here on the request counts as the model's, which may have no room for it.

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "baozi/api/language_metrics.h"
+#include "baozi/api/openai_models.h"
 #include "baozi/api/openai_text.h"
 #include "baozi/api/request_metrics.h"
 #include "baozi/api/routes.h"
@@ -51,8 +52,9 @@ class OpenAiApi {
   TextCall start(const net::HttpRequest& request, Verb verb, RequestRecord& record);
   Task<net::HttpResponse> embeddings(net::HttpRequest request, Record record);
   Task<net::HttpResponse> tokens(net::HttpRequest request, Verb verb, Record record);
-  std::shared_ptr<llm::LanguageServable> find_language(const std::string& name,
-                                                       RequestRecord& record);
+  LanguageChoice find_language(const std::string& name, RequestRecord& record);
+  // The wishes' model; the adapter that its name may be is noted in them.
+  std::shared_ptr<llm::LanguageServable> find_language(TextWishes& wishes, RequestRecord& record);
   void knows(const model::Servable& servable, RequestRecord& record);
 
   model::Repository& repository_;

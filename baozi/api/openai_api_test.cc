@@ -270,6 +270,22 @@ TEST_F(OpenAiApiTest, StreamsResponsesAsTypedEvents) {
   EXPECT_THAT(events, Not(HasSubstr("[DONE]")));
 }
 
+TEST_F(OpenAiApiTest, AnAdapterIsAskedByItsName) {
+  bao_->adapter_names = {"pirate", "poet"};
+  const std::string answered =
+      answer(std::string(kChat), R"({"model":"poet",)" + std::string(kHi.substr(15)));
+  EXPECT_EQ(asked().adapter, 2);
+  EXPECT_THAT(answered, HasSubstr(R"("model":"poet")"));
+  answer(std::string(kChat), kHi);
+  EXPECT_EQ(asked().adapter, 0);
+  const std::string poet =
+      R"({"id":"poet","object":"model","created":0,"owned_by":"baozi","parent":"bao",)"
+      R"("status":{"value":"loaded"}})";
+  EXPECT_THAT(masked(call(HttpMethod::kGet, "/v1/models").body), HasSubstr("," + poet + "]"));
+  EXPECT_EQ(masked(call(HttpMethod::kGet, "/v1/models/poet").body), poet);
+  EXPECT_EQ(post(std::string(kChat), R"({"model":"thief","messages":[]})").status, 404);
+}
+
 TEST_F(OpenAiApiTest, ListsLanguageModelsWithTheirState) {
   repository_.set_status({"slow", "1", model::State::kLoading, "", true});
   repository_.set_status({"bad", "1", model::State::kFailed, "no such file", true});
@@ -395,6 +411,8 @@ TEST_F(OpenAiApiTest, CountsRequestsTokensAndLoad) {
            R"(vllm:kv_cache_usage_perc{model_name="bao"} 0.5)",
            R"(vllm:cache_config_info{model_name="bao",block_size="1",num_gpu_blocks="60"} 1)",
            R"(baozi_llm_kv_tokens{model_name="bao"} 50)",
+           R"(vllm:spec_decode_num_draft_tokens_total{model_name="bao"} 9)",
+           R"(vllm:spec_decode_num_accepted_tokens_total{model_name="bao"} 7)",
            "baozi_requests_in_flight 0",
        })
     EXPECT_THAT(text, HasSubstr(line));

@@ -37,7 +37,15 @@ void append_usage(std::string& out, const llm::CompletionUsage& usage) {
   append_json_number(out, usage.prompt_tokens + usage.completion_tokens);
   out += R"(,"prompt_tokens_details":{"cached_tokens":)";
   append_json_number(out, usage.cached_tokens);
-  out += "}}";
+  out += '}';
+  if (usage.guessed_tokens > 0) {
+    out += R"(,"completion_tokens_details":{"accepted_prediction_tokens":)";
+    append_json_number(out, usage.guessed_tokens_right);
+    out += R"(,"rejected_prediction_tokens":)";
+    append_json_number(out, usage.guessed_tokens - usage.guessed_tokens_right);
+    out += '}';
+  }
+  out += '}';
 }
 
 void append_head(std::string& out, const AnswerHead& head, std::string_view prefix,

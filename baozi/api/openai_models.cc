@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
 #include <vector>
 
 #include "baozi/api/json_writer.h"
@@ -76,6 +79,18 @@ std::string model_object(const model::Repository& repository, const VersionStatu
   return out;
 }
 
+// An adapter, as vLLM lists it.
+std::string adapter_object(std::string_view name, std::string_view parent, std::int64_t created) {
+  std::string out = R"({"id":)";
+  append_json_text(out, name);
+  out += R"(,"object":"model","created":)";
+  append_json_number(out, created);
+  out += R"(,"owned_by":"baozi","parent":)";
+  append_json_text(out, parent);
+  out += R"(,"status":{"value":"loaded"}})";
+  return out;
+}
+
 // Each name's version that a request gets: the highest that is ready, else the highest.
 std::vector<VersionStatus> one_a_name(std::vector<VersionStatus> index) {
   std::vector<VersionStatus> chosen;
@@ -121,6 +136,19 @@ std::string only_name(const model::Repository& repository, std::string_view kind
       "model", fmt::format("the request has no 'model'; there are: {}", fmt::join(names, ", ")));
 }
 
+// A servable's adapter of that name; its number 0: there is none.
+LanguageChoice find_adapter(const model::Repository& repository, std::string_view name) {
+  for (const VersionStatus& status : one_a_name(repository.index())) {
+    auto language =
+        std::dynamic_pointer_cast<llm::LanguageServable>(ready_servable(repository, status));
+    if (language == nullptr) continue;
+    const auto& adapters = language->adapters();
+    const auto at = std::ranges::find(adapters, name) - adapters.begin();
+    if (at < std::ssize(adapters)) return {std::move(language), static_cast<int>(at) + 1};
+  }
+  return {};
+}
+
 std::shared_ptr<model::Servable> find_model(const model::Repository& repository,
                                             const std::string& name) {
   try {
@@ -140,6 +168,11 @@ std::string format_models(const model::Repository& repository, std::int64_t crea
     if (object.empty()) continue;
     if (!data.empty()) data += ',';
     data += object;
+    const auto servable = ready_servable(repository, status);
+    const auto* language = dynamic_cast<const llm::LanguageServable*>(servable.get());
+    if (language == nullptr) continue;
+    for (const std::string& adapter : language->adapters())
+      data += "," + adapter_object(adapter, status.name, created);
   }
   return R"({"object":"list","data":[)" + data + "]}";
 }
@@ -151,16 +184,19 @@ std::optional<std::string> format_model(const model::Repository& repository, std
     std::string object = model_object(repository, status, created);
     if (!object.empty()) return object;
   }
-  return std::nullopt;
+  const LanguageChoice adapter = find_adapter(repository, name);
+  if (adapter.servable == nullptr) return std::nullopt;
+  return adapter_object(name, adapter.servable->name(), created);
 }
 
-std::shared_ptr<llm::LanguageServable> find_language_model(const model::Repository& repository,
-                                                           const std::string& name) {
+LanguageChoice find_language_model(const model::Repository& repository, const std::string& name) {
+  if (LanguageChoice adapter = find_adapter(repository, name); adapter.servable != nullptr)
+    return adapter;
   const std::string wanted =
       name.empty() ? only_name(repository, "language model", is_language, true) : name;
   std::shared_ptr<model::Servable> servable = find_model(repository, wanted);
   auto language = std::dynamic_pointer_cast<llm::LanguageServable>(servable);
-  if (language != nullptr) return language;
+  if (language != nullptr) return {std::move(language), 0};
   throw FieldError("model", fmt::format("'{}' is no language model{}", wanted,
                                         embeds(*servable) ? "; ask it for /v1/embeddings" : ""));
 }

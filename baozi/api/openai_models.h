@@ -21,10 +21,15 @@ std::string format_models(const model::Repository& repository, std::int64_t crea
 std::optional<std::string> format_model(const model::Repository& repository, std::string_view name,
                                         std::int64_t created);
 
-// `name` "" means the only one of its kind. Errors: FieldError kNotFound with OpenAI's code, and
-// kInvalidArgument when the name leaves a choice or is of another kind; kUnavailable (not ready).
-std::shared_ptr<llm::LanguageServable> find_language_model(const model::Repository& repository,
-                                                           const std::string& name);
+struct LanguageChoice {
+  std::shared_ptr<llm::LanguageServable> servable;
+  int adapter = 0;  // of its adapters(), from 1; 0: none
+};
+
+// `name` is a model's, or an adapter's; "" means the only model of its kind. Errors: FieldError
+// kNotFound with OpenAI's code, and kInvalidArgument when the name leaves a choice or is of another
+// kind; kUnavailable (not ready).
+LanguageChoice find_language_model(const model::Repository& repository, const std::string& name);
 // A servable that makes a vector of a text: one input of strings [n], one output of numbers [n,d].
 std::shared_ptr<model::Servable> find_embedding_model(const model::Repository& repository,
                                                       const std::string& name);

@@ -12,10 +12,12 @@ namespace {
 
 using engine::Token;
 
-AnswerHead head_of(const llm::LanguageServable& servable) {
+AnswerHead head_of(const llm::LanguageServable& servable, const TextWishes& wishes) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return {new_answer_id(), std::chrono::duration_cast<std::chrono::seconds>(now).count(),
-          servable.name()};
+  const int adapter = wishes.completion.adapter;
+  return {
+      new_answer_id(), std::chrono::duration_cast<std::chrono::seconds>(now).count(),
+      adapter > 0 ? servable.adapters()[static_cast<std::size_t>(adapter) - 1] : servable.name()};
 }
 
 std::uint32_t random_seed() {
@@ -110,7 +112,8 @@ TextCall start_chat(std::shared_ptr<llm::LanguageServable> servable, ChatRequest
   engine::ChatPrompt prompt = template_chat(*servable, request, model);
   TextCall call =
       start_conversation(std::move(servable), request, prompt, std::move(client), "messages");
-  call.format = chat_format(head_of(*call.servable), request.wishes, model, std::move(prompt));
+  call.format = chat_format(head_of(*call.servable, request.wishes), request.wishes, model,
+                            std::move(prompt));
   return call;
 }
 
@@ -120,7 +123,8 @@ TextCall start_responses(std::shared_ptr<llm::LanguageServable> servable, Respon
   engine::ChatPrompt prompt = template_chat(*servable, request.chat, model);
   TextCall call =
       start_conversation(std::move(servable), request.chat, prompt, std::move(client), "input");
-  call.format = responses_format(head_of(*call.servable), request, model, std::move(prompt));
+  call.format = responses_format(head_of(*call.servable, request.chat.wishes), request, model,
+                                 std::move(prompt));
   return call;
 }
 
@@ -153,7 +157,8 @@ TextCall start_text(std::shared_ptr<llm::LanguageServable> servable, TextRequest
   call.stream = request.wishes.stream;
   call.answers =
       start_all(*servable, request.wishes, std::move(prompts), std::move(client), "prompt");
-  call.format = text_format(head_of(*servable), request.wishes, model, std::move(echoes));
+  call.format =
+      text_format(head_of(*servable, request.wishes), request.wishes, model, std::move(echoes));
   call.servable = std::move(servable);
   return call;
 }

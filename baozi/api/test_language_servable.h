@@ -162,10 +162,12 @@ class FakeLanguage final : public llm::LanguageServable {
     if (numbered) text += ' ' + std::to_string(index);
     return std::make_unique<FakeCompletion>(text, request, delay * (index + 1), error);
   }
-  llm::LanguageLoad load() const noexcept override { return {2, 3, 4, 50, 30, 60}; }
+  llm::LanguageLoad load() const noexcept override { return {2, 3, 4, 50, 30, 60, 9, 7}; }
   int window() const noexcept override { return 1000; }
+  const std::vector<std::string>& adapters() const noexcept override { return adapter_names; }
 
   FakeModel model;
+  std::vector<std::string> adapter_names;
   std::string answer = "Steam them.";
   bool numbered = false;
   bool full = false;

@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,6 +37,12 @@ namespace baozi::engine {
 // How keys and values are kept: 16 bits a number, or quantised to about 8.5 or 4.5.
 enum class KvType : std::uint8_t { kF16, kQ8, kQ4 };
 
+// A LoRA: what a model learnt for one purpose, in a file of its own.
+struct LanguageAdapter {
+  std::filesystem::path file;
+  float scale = 1;
+};
+
 struct LanguageOptions {
   int context = 0;  // tokens of KV memory, of all sequences together; 0: what the model was trained
                     // for, at most 4096
@@ -47,6 +54,7 @@ struct LanguageOptions {
   bool lock = false;                 // keep the weights from being swapped out
   std::size_t memory_bytes_max = 0;  // refuse to load above the estimate; 0: no limit
   std::string chat_template = {};    // Jinja, instead of the file's; empty: the file's
+  std::vector<LanguageAdapter> adapters = {};
   // Called while loading with the share that is there, in [0, 1].
   std::function<void(float)> progress = {};
 };
@@ -136,11 +144,14 @@ class LanguageContext {
   // The positions [begin, end) of a sequence as bytes, for this model, KV type and engine version
   // only.
   virtual std::vector<std::byte> save(int sequence, int begin, int end) = 0;
-  // Gives a sequence the positions [begin, end) of such bytes. While it runs all that the bytes hold
-  // takes room. Errors: kInvalidArgument (not such bytes, or there is no room); the sequence is as
-  // it was.
+  // Gives a sequence the positions [begin, end) of such bytes. While it runs all that the bytes
+  // hold takes room. Errors: kInvalidArgument (not such bytes, or there is no room); the sequence
+  // is as it was.
   virtual void restore(int sequence, int begin, int end, std::span<const std::byte> bytes) = 0;
 
+  // The next decodes use this one of LanguageOptions::adapters, counted from 1; 0: none. What was
+  // computed with another one in a sequence stays as it is.
+  virtual void use_adapter(int adapter) = 0;
   // How many threads the next decodes use, in [1, threads_max()].
   virtual void use_threads(int threads) = 0;
   virtual int threads_max() const noexcept = 0;  // at first all of them are used

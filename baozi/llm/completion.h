@@ -30,6 +30,7 @@ struct CompletionRequest {
   bool ignore_end = false;              // the model's own end does not end the answer
   int chances = -1;  // log-probabilities: of this many likeliest tokens beside the picked; -1: none
   std::vector<engine::Token> visible = {};  // special tokens that the text shows
+  int adapter = 0;                          // of engine::LanguageOptions, from 1; 0: none
   int priority = 0;                         // higher goes first
   std::string client = {};  // who asks: those who got less go first; "": all such are one client
   Overflow overflow = Overflow::kRefuse;
@@ -52,6 +53,8 @@ struct CompletionUsage {
   int prompt_tokens = 0;
   int cached_tokens = 0;  // of the prompt, which were in the memory already
   int completion_tokens = 0;
+  int guessed_tokens = 0;        // computed ahead for the answer
+  int guessed_tokens_right = 0;  // of them, those the answer said
 };
 
 // An answer on its way. Its destruction ends the work on it within a step.

@@ -37,6 +37,7 @@ void PrefixSaver::restore() {
 }
 
 void PrefixSaver::after(const Plan& plan) {
+  if (plan.adapter != 0) return;  // the files' key knows nothing of them
   for (const auto [sequence, length] : plan.shared) {
     if (length < kWorthSaving) continue;
     if (busy_.load(std::memory_order_acquire) || known_.size() >= kBranchesMax) return;

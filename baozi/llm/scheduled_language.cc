@@ -12,6 +12,7 @@
 #include "baozi/base/log.h"
 #include "baozi/coro/event.h"
 #include "baozi/llm/answer_text.h"
+#include "baozi/llm/prompt_lookup.h"
 
 namespace baozi::llm {
 
@@ -27,10 +28,14 @@ struct ScheduledLanguage::Request {
   AnswerText text;
   int position = 0;        // tokens of the window that are taken
   std::vector<Token> all;  // for kShift only: what the window holds
+  std::optional<PromptLookup> lookup;
+  int right = 0;  // tokens of the latest guess that were sampled since
 
   std::atomic<bool> wanted{true};
   std::atomic<int> cached{0};
   std::atomic<int> tokens{0};  // of the answer so far
+  std::atomic<int> guessed{0};
+  std::atomic<int> guessed_right{0};
 
   Event news;
   std::mutex mutex;
@@ -57,7 +62,9 @@ class ScheduledLanguage::Answer final : public Completion {
   CompletionUsage usage() const noexcept override {
     return {static_cast<int>(request_->asked.prompt.size()),
             request_->cached.load(std::memory_order_relaxed),
-            request_->tokens.load(std::memory_order_relaxed)};
+            request_->tokens.load(std::memory_order_relaxed),
+            request_->guessed.load(std::memory_order_relaxed),
+            request_->guessed_right.load(std::memory_order_relaxed)};
   }
 
  private:
@@ -164,6 +171,8 @@ std::unique_ptr<Completion> ScheduledLanguage::start(CompletionRequest asked) {
     throw Error(Code::kResourceExhausted,
                 fmt::format("{} requests wait already; try again later", options_.queue_max));
   }
+  if (asked.adapter < 0 || static_cast<std::size_t>(asked.adapter) > options_.adapters.size())
+    throw Error(Code::kInvalidArgument, fmt::format("there is no adapter {}", asked.adapter));
   if (too_long) truncate(asked.prompt, window_);
   auto request = std::make_shared<Request>();
   request->sampler = model_->create_sampler(asked.sampling);
@@ -202,7 +211,9 @@ LanguageLoad ScheduledLanguage::load() const noexcept {
           .running_max = options_.running_max,
           .tokens = tokens_.load(std::memory_order_relaxed),
           .tokens_in_use = tokens_in_use_.load(std::memory_order_relaxed),
-          .tokens_max = context_->capacity()};
+          .tokens_max = context_->capacity(),
+          .guessed = guessed_.load(std::memory_order_relaxed),
+          .guessed_right = guessed_right_.load(std::memory_order_relaxed)};
 }
 
 // ---- The lane
@@ -254,14 +265,7 @@ bool ScheduledLanguage::step() {
   const int prompt = static_cast<int>(plan.steps.size()) - answers;
   pace_.took(answers, prompt, now - begin);
   if (prompt == 0) threads_.took(answers, now - begin, processor_time() - cpu_begin, now);
-  for (const Plan::Output& output : plan.outputs) {
-    try {
-      give(output);
-    } catch (const Error& error) {  // of its own sampling: others are not concerned
-      requests_[static_cast<std::size_t>(output.job)]->finish(error);
-      end(output.job);
-    }
-  }
+  give(plan);
   if (saver_) saver_->after(plan);
   return true;
 }
@@ -273,6 +277,10 @@ void ScheduledLanguage::take_in() {
   }
   for (std::shared_ptr<Request>& request : taken_in_) {
     if (request->asked.overflow == Overflow::kShift) request->all = request->asked.prompt;
+    if (options_.guess > 0) {
+      request->lookup.emplace(request->asked.prompt, options_.guess,
+                              static_cast<std::size_t>(window_));
+    }
     std::vector<Token> tokens = request->asked.prompt;
     enlist(std::move(request), std::move(tokens));
   }
@@ -285,7 +293,8 @@ void ScheduledLanguage::enlist(std::shared_ptr<Request> request, std::vector<Tok
       scheduler_.add({.tokens = std::move(tokens),
                       .tokens_more = std::min(request->max_tokens, window_ - request->position),
                       .priority = request->asked.priority,
-                      .client = request->asked.client}));
+                      .client = request->asked.client,
+                      .adapter = request->asked.adapter}));
   if (requests_.size() <= job) requests_.resize(job + 1);
   requests_[job] = std::move(request);
 }
@@ -315,6 +324,7 @@ bool ScheduledLanguage::carry_out(const Plan& plan) {
 bool ScheduledLanguage::decode(const Plan& plan) {
   try {
     context_->use_threads(threads_.threads());
+    context_->use_adapter(plan.adapter);
     context_->decode(plan.steps, stop_.token());
     return true;
   } catch (const Error& error) {
@@ -325,7 +335,22 @@ bool ScheduledLanguage::decode(const Plan& plan) {
   }
 }
 
-void ScheduledLanguage::give(const Plan::Output& output) {
+void ScheduledLanguage::give(const Plan& plan) {
+  int done = -1;  // whose further outputs stand behind a wrong guess
+  for (const Plan::Output& output : plan.outputs) {
+    if (output.job == done) continue;
+    try {
+      done = give(output) ? -1 : output.job;
+    } catch (const Error& error) {  // of its own sampling: others are not concerned
+      requests_[static_cast<std::size_t>(output.job)]->finish(error);
+      end(output.job);
+      done = output.job;
+    }
+  }
+}
+
+// True: the job's next output is its next token.
+bool ScheduledLanguage::give(const Plan::Output& output) {
   Request& request = *requests_[static_cast<std::size_t>(output.job)];
   const CompletionRequest& asked = request.asked;
   const std::span<const float> logits = context_->logits(output.step);
@@ -362,13 +387,38 @@ void ScheduledLanguage::give(const Plan::Output& output) {
     request.news.set();
   }
   if (finish) {
+    count_guesses(request, output);
     end(output.job);
+    return false;
+  }
+  const bool right = scheduler_.append(output.job, token);
+  if (request.lookup) guess(request, output, token, right);
+  if (asked.overflow != Overflow::kShift) return right;
+  request.all.push_back(token);
+  if (request.position < window_) return right;
+  shift(output.job);
+  return false;
+}
+
+void ScheduledLanguage::guess(Request& request, const Plan::Output& output, Token token,
+                              bool right) {
+  request.lookup->add(token);
+  if (right) {
+    ++request.right;
     return;
   }
-  scheduler_.append(output.job, token);
-  if (asked.overflow != Overflow::kShift) return;
-  request.all.push_back(token);
-  if (request.position >= window_) shift(output.job);
+  request.lookup->was(request.right + output.guesses, request.right);
+  count_guesses(request, output);
+  scheduler_.propose(output.job, request.lookup->guess());
+}
+
+// At the last output that counts: those behind it were wrong.
+void ScheduledLanguage::count_guesses(Request& request, const Plan::Output& output) {
+  const int right = std::exchange(request.right, 0);
+  request.guessed.fetch_add(right + output.guesses, std::memory_order_relaxed);
+  request.guessed_right.fetch_add(right, std::memory_order_relaxed);
+  guessed_.fetch_add(right + output.guesses, std::memory_order_relaxed);
+  guessed_right_.fetch_add(right, std::memory_order_relaxed);
 }
 
 void ScheduledLanguage::end(int job) {

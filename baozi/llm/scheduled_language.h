@@ -43,6 +43,8 @@ struct ScheduledLanguageOptions {
   std::size_t queue_max = 256;        // requests that wait
   int window = 0;                     // tokens of a prompt and its answer; 0: all of the memory
   std::size_t offload_bytes_max = 0;  // of the past, in the process's memory
+  int guess = 0;  // tokens of an answer that are computed ahead where it repeats something; 0: none
+  std::vector<std::string> adapters = {};          // names of engine::LanguageOptions::adapters
   Duration stall = std::chrono::milliseconds(50);  // what reading prompts may add between two
                                                    // tokens of another answer
 };
@@ -73,6 +75,7 @@ class ScheduledLanguage final : public LanguageServable,
   std::unique_ptr<Completion> start(CompletionRequest request) override;
   LanguageLoad load() const noexcept override;
   int window() const noexcept override { return window_; }
+  const std::vector<std::string>& adapters() const noexcept override { return options_.adapters; }
 
  private:
   class Answer;
@@ -91,7 +94,10 @@ class ScheduledLanguage final : public LanguageServable,
   void drop_unwanted();
   bool carry_out(const Plan& plan);
   bool decode(const Plan& plan);
-  void give(const Plan::Output& output);
+  void give(const Plan& plan);
+  bool give(const Plan::Output& output);
+  void guess(Request& request, const Plan::Output& output, engine::Token token, bool right);
+  void count_guesses(Request& request, const Plan::Output& output);
   void end(int job);
   void shift(int job);
   void fail_all(const Error& error);
@@ -124,6 +130,8 @@ class ScheduledLanguage final : public LanguageServable,
   std::atomic<int> running_{0};
   std::atomic<int> tokens_{0};
   std::atomic<int> tokens_in_use_{0};
+  std::atomic<std::int64_t> guessed_{0};
+  std::atomic<std::int64_t> guessed_right_{0};
   Loop loop_{*this};
   Lane lane_;  // last: its end is the end of every step
 };

@@ -232,6 +232,39 @@ TEST_F(ScheduledLanguageTest, UnloadingEndsWhatIsNotWanted) {
 
 const std::string kSystem(200, 's');
 
+TEST_F(ScheduledLanguageTest, WhatRepeatsIsGuessed) {
+  script_.answer = "steam, steam, steam, stop.";
+  const auto model = serve({.guess = 4});
+  const Read got = ask(*model, {.prompt = tokens_of("say?")});
+  EXPECT_EQ(got.text, script_.answer);
+  EXPECT_EQ(got.usage.completion_tokens, 26);
+  // Behind the second "ste", "s" and "am,": four tokens each, the last one of them wrong.
+  EXPECT_EQ(got.usage.guessed_tokens, 12);
+  EXPECT_EQ(got.usage.guessed_tokens_right, 11);
+  EXPECT_LT(script_.decodes.size(), 20u);
+  EXPECT_EQ(model->load().guessed, 12);
+  EXPECT_EQ(model->load().guessed_right, 11);
+}
+
+// The end, a stop string or a length within a guess is the end: nothing behind it is said.
+TEST_F(ScheduledLanguageTest, AnAnswerMayEndWithinAGuess) {
+  script_.answer = "steam, steam, steam, steam, steam";
+  const auto model = serve({.guess = 8});
+  const std::vector<Token> prompt = tokens_of("say?");
+  EXPECT_EQ(ask(*model, {.prompt = prompt, .max_tokens = 15}).text, "steam, steam, s");
+  EXPECT_EQ(ask(*model, {.prompt = prompt, .stops = {"am, steam, ste"}}).text, "ste");
+  EXPECT_EQ(ask(*model, {.prompt = prompt}).text, script_.answer);
+}
+
+TEST_F(ScheduledLanguageTest, AdaptersAreUsedForThoseWhoAskForThem) {
+  const auto model = serve({.adapters = {"pirate", "poet"}});
+  ask(*model, {.prompt = tokens_of("one?")});
+  ask(*model, {.prompt = tokens_of("one?"), .adapter = 2});
+  EXPECT_EQ(script_.adapters, (std::vector<int>{0, 0, 0, 2, 2, 2}));
+  EXPECT_EQ(code_of_start(*model, {.prompt = tokens_of("one?"), .adapter = 3}),
+            Code::kInvalidArgument);
+}
+
 // What nobody uses is out of the others' way, and whoever goes on with it notices nothing.
 TEST_F(ScheduledLanguageTest, APastThatWasOffloadedComesBack) {
   const auto model = serve({.offload_bytes_max = 10'000});

@@ -16,6 +16,13 @@ constexpr int kEvictAtLeast = 64;
 constexpr int kAll = std::numeric_limits<int>::max();
 // Cells a request that begins finds free beyond its prompt, lest its first words put it back.
 constexpr int kRoomToAnswer = 16;
+// The same text under another adapter has other keys and values. So that it is never shared, its
+// tokens are other ones here: the adapter's number stands above theirs.
+constexpr int kTokenBits = 24;
+
+Token token_under(Token token, int adapter) { return (adapter << kTokenBits) + token; }
+Token token_of(Token token) { return token & ((1 << kTokenBits) - 1); }
+
 // A beginning shorter than this is not worth waiting for.
 constexpr int kWorthFollowing = 32;
 
@@ -29,6 +36,10 @@ struct Scheduler::Job {
   int sequence = -1;  // in the memory; -1: it waits
   int computed = 0;   // of `tokens`, those in the memory
   int cached = -1;    // of the prompt, found there when it began first
+  int adapter = 0;
+  std::vector<Token> draft;  // a guess of what follows `tokens`
+  int drafted = 0;           // of it, those that were computed: more cells than the tree knows of
+  int confirmed = 0;         // of those, what was sampled since
   std::size_t tokens_max = 0;
 
   // Tokens that may follow the first `count`.
@@ -49,11 +60,14 @@ Scheduler::Scheduler(SchedulerOptions options)
 Scheduler::~Scheduler() = default;
 
 int Scheduler::add(JobRequest request) {
+  assert(request.adapter >= 0 && request.adapter <= kAdaptersMax);
   assert(!request.tokens.empty() && static_cast<int>(request.tokens.size()) < options_.cells);
   auto made = std::make_unique<Job>();
   made->tokens_max = request.tokens.size() + static_cast<std::size_t>(request.tokens_more);
   made->tokens = std::move(request.tokens);
   made->tokens.reserve(made->tokens_max);
+  for (Token& token : made->tokens) token = token_under(token, request.adapter);
+  made->adapter = request.adapter;
   made->priority = request.priority;
   made->arrival = ++arrivals_;
   made->client = &client(std::move(request.client));
@@ -74,14 +88,7 @@ const Plan& Scheduler::next(const StepLimits& limits) {
   plan_.shared.clear();
   settle();
   for (;;) {
-    plan_.steps.clear();
-    plan_.outputs.clear();
-    pieces_.clear();
-    planned_ = 0;
-    plan_next_tokens();
-    const int left = options_.steps_max - planned_;
-    const int near = planned_ > 0 ? std::min(left, limits.prompt_tokens) : left;
-    plan_prompts(near, std::min(left, std::max(near, kFarPiece)));
+    plan(limits);
     // Prompts that hold the memory between them, each too little of it.
     if (!plan_.steps.empty() || running_.size() < 2) break;
     put_back(last_running());
@@ -94,6 +101,41 @@ const Plan& Scheduler::next(const StepLimits& limits) {
   return plan_;
 }
 
+// Adapters take turns; one that has nothing to compute now is passed over.
+void Scheduler::plan(const StepLimits& limits) {
+  const int first = next_adapter();
+  plan_.adapter = first;
+  do {
+    plan_.steps.clear();
+    plan_.outputs.clear();
+    pieces_.clear();
+    planned_ = 0;
+    plan_next_tokens();
+    const int left = options_.steps_max - planned_;
+    const int near = planned_ > 0 ? std::min(left, limits.prompt_tokens) : left;
+    plan_prompts(near, std::min(left, std::max(near, kFarPiece)));
+    if (!plan_.steps.empty()) return;
+    plan_.adapter = next_adapter();
+  } while (plan_.adapter != first);
+}
+
+// The next one, in a circle, that anyone wants.
+int Scheduler::next_adapter() const {
+  int next = std::numeric_limits<int>::max();
+  int lowest = next;
+  for (const auto* jobs : {&running_, &waiting_}) {
+    for (const int number : *jobs) {
+      const int adapter = job(number).adapter;
+      lowest = std::min(lowest, adapter);
+      if (adapter > plan_.adapter) next = std::min(next, adapter);
+    }
+  }
+  if (lowest == std::numeric_limits<int>::max()) return plan_.adapter;
+  return next == std::numeric_limits<int>::max() ? lowest : next;
+}
+
+bool Scheduler::in_plan(int number) const { return job(number).adapter == plan_.adapter; }
+
 void Scheduler::computed() {
   for (const Piece& piece : pieces_) {
     Job& each = job(piece.job);
@@ -103,19 +145,46 @@ void Scheduler::computed() {
                   each.more(begin + count));
     each.computed += piece.count;
     each.client->served += count;
+    each.drafted = piece.drafted;
   }
   pieces_.clear();
 }
 
 void Scheduler::failed() { pieces_.clear(); }
 
-void Scheduler::append(int number, Token token) {
-  assert(job(number).left() == 0 && "it has no output yet");
-  job(number).tokens.push_back(token);
+bool Scheduler::append(int number, Token token) {
+  Job& each = job(number);
+  assert(each.left() == 0 && "it has no output yet");
+  each.tokens.push_back(token_under(token, each.adapter));
+  const auto at = static_cast<std::size_t>(each.confirmed);
+  if (each.confirmed < each.drafted && each.draft[at] == token) {
+    tree_->extend(each.sequence, std::span(each.tokens).last(1), each.more(each.tokens.size()));
+    ++each.computed;
+    ++each.confirmed;
+    ++each.client->served;
+    return true;
+  }
+  forget_draft(each);
+  return false;
+}
+
+void Scheduler::propose(int number, std::span<const Token> tokens) {
+  Job& each = job(number);
+  assert(each.drafted == 0);
+  each.draft.assign(tokens.begin(), tokens.end());
+}
+
+void Scheduler::forget_draft(Job& each) {
+  if (each.confirmed < each.drafted)
+    owed_.push_back({.sequence = each.sequence, .begin = each.computed, .end = -1});
+  each.draft.clear();
+  each.drafted = 0;
+  each.confirmed = 0;
 }
 
 void Scheduler::end(int number) {
   assert(pieces_.empty() && "in the middle of a plan");
+  forget_draft(job(number));
   if (job(number).sequence >= 0) close(job(number).sequence);
   std::erase(waiting_, number);
   std::erase(running_, number);
@@ -230,6 +299,7 @@ void Scheduler::settle() {
 
 void Scheduler::put_back(int number) {
   Job& each = job(number);
+  forget_draft(each);
   close(each.sequence);
   each.sequence = -1;
   each.computed = 0;
@@ -241,14 +311,32 @@ void Scheduler::put_back(int number) {
 
 // One token for everyone who answers; where there is no room, fewer answer.
 void Scheduler::plan_next_tokens() {
-  const auto answers = [this](int number) { return job(number).left() == 1; };
-  while (!make_room(static_cast<int>(std::ranges::count_if(running_, answers))) &&
-         running_.size() > 1) {
+  const auto answers = [this](int number) { return in_plan(number) && job(number).left() == 1; };
+  const auto count = [&] { return static_cast<int>(std::ranges::count_if(running_, answers)); };
+  while (!make_room(count()) && running_.size() > 1) {
     put_back(last_running());
     settle();
   }
-  for (const int number : running_)
-    if (answers(number)) plan_piece(number, 1);
+  int rest = std::min(options_.steps_max, room()) - count();
+  for (const int number : running_) {
+    if (!answers(number) || plan_piece(number, 1) == 0) continue;
+    rest -= plan_draft(number, rest);
+  }
+}
+
+// What was proposed, behind the token that was just planned.
+int Scheduler::plan_draft(int number, int count_max) {
+  Job& each = job(number);
+  const int count = std::clamp(count_max, 0, static_cast<int>(each.draft.size()));
+  plan_.outputs.back().guesses = count;
+  for (int i = 0; i < count; ++i) {
+    plan_.outputs.push_back({number, plan_.steps.size(), count - i - 1});
+    plan_.steps.push_back(
+        {each.draft[static_cast<std::size_t>(i)], each.computed + 1 + i, each.sequence, true});
+  }
+  pieces_.back().drafted = count;
+  planned_ += count;
+  return count;
 }
 
 // Whether more may be read is asked of each prompt by where it stands.
@@ -256,7 +344,7 @@ void Scheduler::plan_prompts(int near, int far) {
   std::ranges::sort(running_, [this](int a, int b) { return goes_before(a, b); });
   int taken = 0;
   for (const int number : running_) {
-    if (job(number).left() <= 1) continue;
+    if (!in_plan(number) || job(number).left() <= 1) continue;
     const int budget = job(number).computed >= kFarPosition ? far : near;
     if (taken < budget) taken += plan_piece(number, budget - taken);
   }
@@ -269,6 +357,10 @@ void Scheduler::admit(int near, int far) {
   while (at < waiting_.size() && far > 0 &&
          static_cast<int>(running_.size()) < options_.running_max) {
     const int number = waiting_[at];
+    if (!in_plan(number)) {
+      ++at;
+      continue;
+    }
     const Start result = start(number);
     if (result == Start::kNoRoom) return;  // and nobody overtakes it
     if (result == Start::kFollows) {
@@ -353,10 +445,11 @@ int Scheduler::plan_piece(int number, int count_max) {
   if (count <= 0) return 0;
   for (int i = each.computed; i < each.computed + count; ++i) {
     const bool last = i + 1 == static_cast<int>(each.tokens.size());
-    if (last) plan_.outputs.push_back({number, plan_.steps.size()});
-    plan_.steps.push_back({each.tokens[static_cast<std::size_t>(i)], i, each.sequence, last});
+    if (last) plan_.outputs.push_back({number, plan_.steps.size(), 0});
+    const Token token = token_of(each.tokens[static_cast<std::size_t>(i)]);
+    plan_.steps.push_back({token, i, each.sequence, last});
   }
-  pieces_.push_back({number, count});
+  pieces_.push_back({number, count, 0});
   planned_ += count;
   return count;
 }

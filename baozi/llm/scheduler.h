@@ -7,6 +7,7 @@
 //   … carry out plan.memory, decode plan.steps …
 //   scheduler.computed();
 //   for (const Plan::Output& output : plan.outputs) scheduler.append(output.job, sampled token);
+//   scheduler.propose(job, guess);                         // of the tokens behind it
 //   scheduler.end(job);                                    // answered, or nobody wants it any more
 //
 // A request whose prompt begins as one that is being computed waits for that one, and shares it.
@@ -45,7 +46,10 @@ struct JobRequest {
   int tokens_more = 0;                // how many append() may add, for reserving memory
   int priority = 0;                   // higher goes first
   std::string client = {};            // who was given less goes first
+  int adapter = 0;                    // in [0, kAdaptersMax]; a step is computed with one
 };
+
+inline constexpr int kAdaptersMax = 126;
 
 // Behind many tokens, attention is most of the work, and its kernels take this many rows at once
 // for not much more than a few: there a smaller piece would only make the prompt take longer.
@@ -82,7 +86,9 @@ struct Plan {
   struct Output {
     int job = 0;
     std::size_t step = 0;  // whose logits it is sampled from
+    int guesses = 0;       // of the same job, which follow as outputs
   };
+  int adapter = 0;
   std::vector<Memory> memory;
   std::vector<Shared> shared;
   std::vector<engine::Step> steps;
@@ -101,11 +107,17 @@ class Scheduler {
   // The step's plan, until the next call; empty when there is nothing to do. Each plan with steps
   // is followed by computed() or failed().
   const Plan& next(const StepLimits& limits);
+  const Plan& latest() const noexcept { return plan_; }
   void computed();
   // None of the steps were computed; what was done in the memory stays.
   void failed();
-  // The token that was sampled for a job which had an output.
-  void append(int job, engine::Token token);
+  // The token that was sampled for a job which had an output. True: it was proposed, and the plan's
+  // next output is the same job's, for the token behind it. False: that one, if there is any, means
+  // nothing.
+  bool append(int job, engine::Token token);
+  // A guess of what a job's answer says next. As much of it as there is room for is computed with
+  // the next step, and what is sampled decides.
+  void propose(int job, std::span<const engine::Token> tokens);
   // The answer is complete, or not wanted any more. Between plans.
   void end(int job);
   // Puts the running request that is last in order back among those who wait; false when at most
@@ -135,6 +147,7 @@ class Scheduler {
   struct Piece {
     int job;
     int count;
+    int drafted;  // more, which were guessed
   };
   enum class Start : std::uint8_t { kStarted, kFollows, kNoRoom };
 
@@ -151,7 +164,12 @@ class Scheduler {
   void settle();
   void put_back(int number);
   int last_running() const;
+  void plan(const StepLimits& limits);
+  bool in_plan(int number) const;
+  int next_adapter() const;
   void plan_next_tokens();
+  int plan_draft(int number, int count_max);
+  void forget_draft(Job& job);
   void plan_prompts(int near, int far);
   void admit(int near, int far);
   bool follows_another(const Job& waiting, int known) const;

@@ -29,6 +29,7 @@ struct LanguageScript {
   int restores = 0;       // that were carried out
   bool keep_decodes = true;
   std::vector<std::size_t> decodes;   // sizes, in order
+  std::vector<int> adapters;          // of each
   std::map<int, std::string> memory;  // by sequence: what is in the KV memory
 };
 
@@ -88,6 +89,7 @@ class ScriptedContext final : public engine::LanguageContext {
                          static_cast<std::size_t>(end - begin));
     ++script_.restores;
   }
+  void use_adapter(int adapter) override { script_.adapters.push_back(adapter); }
   void use_threads(int threads) override { script_.threads = threads; }
   int threads_max() const noexcept override { return 2; }
   int capacity() const noexcept override { return script_.capacity; }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "baozi/base/error.h"
+#include "baozi/llm/scheduler.h"
 #include "baozi/serve/yaml_reader.h"
 
 namespace baozi::serve {
@@ -64,6 +65,20 @@ std::vector<engine::Provider> read_providers(YamlReader& model, const fs::path& 
   return providers;
 }
 
+void read_adapters(YamlReader& reader, const fs::path& base, LanguageConfig& language) {
+  for (YamlReader& each : reader.children("adapters")) {
+    const std::string name = each.required_text("name");
+    if (std::ranges::find(language.adapters, name) != language.adapters.end())
+      each.fail(fmt::format("there are two adapters '{}'", name), "name");
+    language.adapters.push_back(name);
+    language.engine.adapters.push_back({base / each.required_text("path"),
+                                        static_cast<float>(each.number("scale", 1, -100, 100))});
+    each.finish();
+  }
+  if (language.adapters.size() > llm::kAdaptersMax)
+    reader.fail(fmt::format("there may be {} adapters at most", llm::kAdaptersMax), "adapters");
+}
+
 LanguageConfig read_language(YamlReader reader, const fs::path& base) {
   LanguageConfig language;
   engine::LanguageOptions& options = language.engine;
@@ -83,6 +98,8 @@ LanguageConfig read_language(YamlReader reader, const fs::path& base) {
       std::chrono::milliseconds(reader.integer("stall_ms", language.stall.count(), 1, 3'600'000));
   if (const std::string file = reader.text("chat_template", ""); !file.empty())
     language.chat_template = base / file;
+  language.guess = static_cast<int>(reader.integer("guess", 0, 0, 64));
+  read_adapters(reader, base, language);
   language.offload_bytes_max = static_cast<std::size_t>(
       reader.integer("offload_bytes_max", std::int64_t{256} << 20, 0, std::int64_t{1} << 50));
   const std::string prefixes = reader.text("prefixes", "default");

@@ -48,6 +48,8 @@ struct LanguageConfig {
   int window = 0;                       // tokens of a prompt and its answer; 0: all of the context
   std::chrono::milliseconds stall{50};  // what prompts of others may add between two tokens
   std::filesystem::path chat_template;  // Jinja, instead of the model's; empty: the model's
+  int guess = 0;  // tokens of an answer computed ahead where it repeats something; 0: none
+  std::vector<std::string> adapters;                       // names of engine.adapters
   std::size_t offload_bytes_max = std::size_t{256} << 20;  // of the past, outside of KV memory
   // Where beginnings that requests share outlive the process; empty: nowhere.
   std::filesystem::path prefixes = default_prefixes();

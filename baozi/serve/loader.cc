@@ -85,6 +85,8 @@ std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const Mod
   if (model.queue_max > 0) served.queue_max = static_cast<std::size_t>(model.queue_max);
   served.window = model.language.window;
   served.stall = model.language.stall;
+  served.guess = model.language.guess;
+  served.adapters = model.language.adapters;
   served.offload_bytes_max = model.language.offload_bytes_max;
   const engine::LanguageMemory& memory = loaded->facts().memory;
   log().info(

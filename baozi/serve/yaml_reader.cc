@@ -142,6 +142,16 @@ std::map<std::string, std::string> YamlReader::text_map(const std::string& key) 
   return values;
 }
 
+double YamlReader::number(const std::string& key, double otherwise, double least, double most) {
+  const YAML::Node value = get(key);
+  if (!value.IsDefined() || value.IsNull()) return otherwise;
+  double number = 0;
+  const bool good = value.IsScalar() && YAML::convert<double>::decode(value, number);
+  if (!good || !(number >= least && number <= most))
+    fail(fmt::format("'{}' must be a number from {} to {}", key, least, most), key);
+  return number;
+}
+
 std::map<std::string, double> YamlReader::number_map(const std::string& key) {
   std::map<std::string, double> numbers;
   const YAML::Node value = get(key);

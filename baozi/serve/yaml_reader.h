@@ -29,6 +29,7 @@ class YamlReader {
                      const std::vector<std::string>& choices);
   std::int64_t integer(const std::string& key, std::int64_t otherwise, std::int64_t least,
                        std::int64_t most);
+  double number(const std::string& key, double otherwise, double least, double most);
   bool boolean(const std::string& key, bool otherwise);  // true or false
   std::map<std::string, std::string> text_map(const std::string& key);
   std::map<std::string, double> number_map(const std::string& key);

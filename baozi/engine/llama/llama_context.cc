@@ -30,8 +30,9 @@ ggml_type kv_type(KvType type) {
 
 class LlamaContext final : public LanguageContext {
  public:
-  LlamaContext(LlamaModelHandle model, const LanguageOptions& options)
+  LlamaContext(LlamaModelHandle model, LlamaAdapters adapters, const LanguageOptions& options)
       : model_(std::move(model)),
+        adapters_(std::move(adapters)),
         batch_max_(static_cast<std::size_t>(options.batch)),
         sequences_(options.sequences),
         threads_max_(options.threads),
@@ -45,6 +46,7 @@ class LlamaContext final : public LanguageContext {
         sequence_lists_(batch_max_),
         outputs_(batch_max_),
         first_(static_cast<std::size_t>(options.sequences)) {
+    for (const LanguageAdapter& each : options.adapters) scales_.push_back(each.scale);
     llama_context_params parameters = llama_context_default_params();
     parameters.n_ctx = static_cast<std::uint32_t>(options.context);
     parameters.n_batch = static_cast<std::uint32_t>(options.batch);
@@ -148,6 +150,16 @@ class LlamaContext final : public LanguageContext {
                             errors.first().empty() ? "damaged, or no room" : errors.first()));
   }
 
+  void use_adapter(int adapter) override {
+    if (adapter == adapter_) return;
+    if (adapter < 0 || static_cast<std::size_t>(adapter) > adapters_.size())
+      throw Error(Code::kInvalidArgument, fmt::format("there is no adapter {}", adapter));
+    const auto at = static_cast<std::size_t>(std::max(adapter - 1, 0));
+    llama_set_adapters_lora(context_.get(), adapters_.data() + at, adapter > 0 ? 1 : 0,
+                            scales_.data() + at);
+    adapter_ = adapter;
+  }
+
   void use_threads(int threads) override {
     if (threads == threads_) return;
     llama_set_n_threads(context_.get(), threads, threads);
@@ -182,10 +194,13 @@ class LlamaContext final : public LanguageContext {
   }
 
   const LlamaModelHandle model_;
-  std::size_t batch_max_;  // constant after construction
+  LlamaAdapters adapters_;
+  std::vector<float> scales_;  // of the adapters
+  std::size_t batch_max_;      // constant after construction
   const int sequences_;
   const int threads_max_;
   int threads_;
+  int adapter_ = 0;
   const std::size_t vocabulary_;
   std::unique_ptr<llama_context, FreeContext> context_;
   llama_memory_t memory_ = nullptr;
@@ -203,6 +218,7 @@ class LlamaContext final : public LanguageContext {
 }  // namespace
 
 std::unique_ptr<LanguageContext> create_llama_context(LlamaModelHandle model,
+                                                      LlamaAdapters adapters,
                                                       const LanguageOptions& options) {
   if (options.context < 1 || options.batch < 1 || options.sequences < 1 ||
       static_cast<std::size_t>(options.sequences) >= llama_max_parallel_sequences()) {
@@ -211,7 +227,7 @@ std::unique_ptr<LanguageContext> create_llama_context(LlamaModelHandle model,
                             "most {}",
                             llama_max_parallel_sequences() - 1));
   }
-  return std::make_unique<LlamaContext>(std::move(model), options);
+  return std::make_unique<LlamaContext>(std::move(model), std::move(adapters), options);
 }
 
 }  // namespace baozi::engine

@@ -10,6 +10,7 @@ namespace baozi::engine {
 
 // Errors: kResourceExhausted, kInvalidArgument.
 std::unique_ptr<LanguageContext> create_llama_context(LlamaModelHandle model,
+                                                      LlamaAdapters adapters,
                                                       const LanguageOptions& options);
 
 }  // namespace baozi::engine

@@ -46,9 +46,8 @@ bool LlamaEngine::accepts(const std::filesystem::path& file) const {
 
 std::shared_ptr<Model> LlamaEngine::load(const std::filesystem::path& file, const ModelOptions&,
                                          StopToken) {
-  throw Error(Code::kUnimplemented, fmt::format("{} is a language model, which the server does not "
-                                                "serve yet; `baozi run` answers with it",
-                                                file.string()));
+  throw Error(Code::kUnimplemented,
+              fmt::format("{} is a language model, not one of tensors", file.string()));
 }
 
 std::shared_ptr<LanguageModel> LlamaEngine::load_language(const std::filesystem::path& file,

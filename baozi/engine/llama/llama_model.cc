@@ -48,8 +48,10 @@ std::map<std::string, std::string> metadata_of(const llama_model* model) {
 
 class LlamaModel final : public LanguageModel {
  public:
-  LlamaModel(LlamaModelHandle model, LanguageFacts facts, LanguageOptions options)
+  LlamaModel(LlamaModelHandle model, LlamaAdapters adapters, LanguageFacts facts,
+             LanguageOptions options)
       : model_(std::move(model)),
+        adapters_(std::move(adapters)),
         vocabulary_(llama_model_get_vocab(model_.get())),
         facts_(std::move(facts)),
         options_(std::move(options)) {
@@ -123,7 +125,7 @@ class LlamaModel final : public LanguageModel {
   bool ends(Token token) const noexcept override { return llama_vocab_is_eog(vocabulary_, token); }
 
   std::unique_ptr<LanguageContext> create_context() override {
-    return create_llama_context(model_, options_);
+    return create_llama_context(model_, adapters_, options_);
   }
 
   std::unique_ptr<Sampler> create_sampler(const Sampling& sampling) const override {
@@ -143,12 +145,26 @@ class LlamaModel final : public LanguageModel {
   }
 
   const LlamaModelHandle model_;
+  const LlamaAdapters adapters_;
   const llama_vocab* const vocabulary_;
   LanguageFacts facts_;
   const LanguageOptions options_;
   mutable std::mutex chat_mutex_;
   mutable std::unique_ptr<LlamaChat> chat_;  // set once, guarded by chat_mutex_
 };
+
+LlamaAdapters load_adapters(llama_model* model, const LanguageOptions& options) {
+  LlamaAdapters adapters;
+  for (const LanguageAdapter& each : options.adapters) {
+    const LlamaErrors errors;
+    adapters.push_back(llama_adapter_lora_init(model, each.file.c_str()));
+    if (adapters.back() != nullptr) continue;
+    throw Error(Code::kInvalidArgument,
+                fmt::format("{} is no adapter of this model: {}", each.file.string(),
+                            errors.first().empty() ? "llama.cpp gave no reason" : errors.first()));
+  }
+  return adapters;
+}
 
 }  // namespace
 
@@ -175,7 +191,9 @@ std::shared_ptr<LanguageModel> load_llama_model(const std::filesystem::path& fil
                             errors.first().empty() ? "it gave no reason" : errors.first()));
   }
   options.progress = nullptr;
-  return std::make_shared<LlamaModel>(std::move(model), std::move(facts), std::move(options));
+  LlamaAdapters adapters = load_adapters(model.get(), options);
+  return std::make_shared<LlamaModel>(std::move(model), std::move(adapters), std::move(facts),
+                                      std::move(options));
 }
 
 }  // namespace baozi::engine

@@ -3,9 +3,11 @@
 
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "baozi/engine/language.h"
 
+struct llama_adapter_lora;
 struct llama_model;
 
 namespace baozi::engine {
@@ -20,5 +22,8 @@ struct FreeLlamaModel {
   void operator()(llama_model* model) const noexcept;
 };
 using LlamaModelHandle = std::shared_ptr<llama_model>;
+
+// As LanguageOptions::adapters; they live as long as the model.
+using LlamaAdapters = std::vector<llama_adapter_lora*>;
 
 }  // namespace baozi::engine
