@@ -72,9 +72,6 @@ BAD = {
     "unknown key in language": ("models: [{path: a.gguf, language: {ctx: 1}}]", "context"),
     "an adapter without a file": (
         "models: [{path: a.gguf, language: {adapters: [{name: x}]}}]", "path"),
-    "two adapters of a name": (
-        "models: [{path: a.gguf, language: {adapters: [{name: x, path: y}, {name: x, path: z}]}}]",
-        "two adapters 'x'"),
     "a scale": (
         "models: [{path: a.gguf, language: {adapters: [{name: x, path: y, scale: big}]}}]",
         "a number from -100 to 100"),
@@ -147,6 +144,10 @@ class ConfigTest(unittest.TestCase):
         _, done = self.inspect("models: [{path: bun.fake}, {path: bun.fake}]")
         self.assertEqual(done.returncode, 1)
         self.assertIn("'bun'", done.stderr)
+        _, done = self.inspect("models: [{path: a.gguf, language: {adapters: [{name: x, path: y}, "
+                               "{name: x, path: z}]}}]")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("two adapters 'x'", done.stderr)
 
 
 def leaves(schema, place=""):

@@ -189,7 +189,8 @@ class LanguageModel {
   // Whether the token ends an answer.
   virtual bool ends(Token token) const noexcept = 0;
 
-  // Errors: kResourceExhausted.
+  // The model is whole when it returns: what an engine still loads, and what is wrong with that, is
+  // waited for here. Errors: kResourceExhausted, kInvalidArgument.
   virtual std::unique_ptr<LanguageContext> create_context() = 0;
   // Errors: kInvalidArgument (numbers out of range, a grammar that does not parse).
   virtual std::unique_ptr<Sampler> create_sampler(const Sampling& sampling) const = 0;

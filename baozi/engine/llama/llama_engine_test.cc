@@ -389,5 +389,26 @@ TEST(LlamaEngine, FilesThatAreNoModels) {
   }
 }
 
+// Weights and vocabulary are loaded side by side; the model is what both give.
+TEST(LlamaEngine, AVocabularyThatCannotBeReadIsRefused) {
+  const ScratchFolder folder;
+  const fs::path file = folder.path() / "words.gguf";
+  fs::copy_file(smollm2(), file);
+  {
+    std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
+    std::string head(1 << 16, '\0');
+    stream.read(head.data(), static_cast<std::streamsize>(head.size()));
+    const std::size_t key = head.find("tokenizer.ggml.model");
+    const std::size_t value = head.find("gpt2", key);
+    ASSERT_LT(value - key, 40u);
+    stream.seekp(static_cast<std::streamoff>(value)).write("hpt2", 4);
+  }
+  const Error error =
+      error_of([&] { engine().load_language(file, small(), {})->create_context(); });
+  EXPECT_EQ(error.code(), Code::kInvalidArgument);
+  EXPECT_THAT(error.message(), HasSubstr("words.gguf"));
+  EXPECT_THAT(error.message(), HasSubstr("hpt2"));
+}
+
 }  // namespace
 }  // namespace baozi::engine

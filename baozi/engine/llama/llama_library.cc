@@ -23,7 +23,10 @@ void take_log_line(ggml_log_level level, const char* text, void*) {
   while (!line.empty() && line.back() == '\n') line.remove_suffix(1);
   if (line.empty()) return;
   if (level == GGML_LOG_LEVEL_ERROR && tl_errors != nullptr) tl_errors->add(line);
-  llama_log(level == GGML_LOG_LEVEL_WARN ? spdlog::level::info : spdlog::level::debug,
+  // A warning about the nameless tokens that load_llama_model() asks for is none.
+  const bool warning =
+      level == GGML_LOG_LEVEL_WARN && line.find("dummy tokens") == std::string_view::npos;
+  llama_log(warning ? spdlog::level::info : spdlog::level::debug,
             fmt::format("llama.cpp: {}", line));
 }
 
