@@ -134,16 +134,19 @@ TextCall OpenAiApi::start(const net::HttpRequest& request, Verb verb, RequestRec
   if (verb == Verb::kChatCompletions) {
     ChatRequest chat = parse_chat_request(body, kSpare);
     auto servable = find_language(chat.wishes, record);
-    return start_chat(std::move(servable), std::move(chat), client_of(request));
+    const auto coming = servable->coming();
+    return start_chat(servable, std::move(chat), client_of(request));
   }
   if (verb == Verb::kResponses) {
     ResponsesRequest responses = parse_responses_request(body, kSpare);
     auto servable = find_language(responses.chat.wishes, record);
-    return start_responses(std::move(servable), std::move(responses), client_of(request));
+    const auto coming = servable->coming();
+    return start_responses(servable, std::move(responses), client_of(request));
   }
   TextRequest text = parse_text_request(body, kSpare);
   auto servable = find_language(text.wishes, record);
-  return start_text(std::move(servable), std::move(text), client_of(request));
+  const auto coming = servable->coming();
+  return start_text(servable, std::move(text), client_of(request));
 }
 
 Task<net::HttpResponse> OpenAiApi::embeddings(net::HttpRequest request, Record record) {

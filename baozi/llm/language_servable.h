@@ -4,9 +4,11 @@
 // Thread safety: all methods, from any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "baozi/llm/completion.h"
@@ -28,6 +30,24 @@ struct LanguageLoad {
 
 class LanguageServable : public model::Servable {
  public:
+  // Says that a start() is about to follow, while it lives. Requests that are prepared at the same
+  // time then begin in one step, instead of the first one alone and the others in its answer's way.
+  class Coming {
+   public:
+    explicit Coming(std::shared_ptr<std::atomic<int>> count) noexcept : count_(std::move(count)) {
+      if (count_ != nullptr) count_->fetch_add(1, std::memory_order_relaxed);
+    }
+    ~Coming() {
+      if (count_ != nullptr) count_->fetch_sub(1, std::memory_order_relaxed);
+    }
+    Coming(const Coming&) = delete;
+    Coming& operator=(const Coming&) = delete;
+
+   private:
+    const std::shared_ptr<std::atomic<int>> count_;
+  };
+  virtual Coming coming() { return Coming(nullptr); }
+
   virtual engine::LanguageModel& language() noexcept = 0;
   // Errors: kInvalidArgument (an empty prompt, one that the window does not hold, sampling that
   // makes no sense), kResourceExhausted (the queue is full), kUnavailable.

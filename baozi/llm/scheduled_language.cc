@@ -6,6 +6,7 @@
 #include <chrono>
 #include <limits>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "baozi/base/error.h"
@@ -89,6 +90,10 @@ class ScheduledLanguage::Answer final : public Completion {
 };
 
 namespace {
+
+// A request that is prepared longer than this is not waited for.
+constexpr Duration kGather = std::chrono::milliseconds(50);
+constexpr Duration kGatherLook = std::chrono::microseconds(100);
 
 // A prompt that is too long loses what is behind its first quarter of the window, until half the
 // window is free.
@@ -247,6 +252,7 @@ void ScheduledLanguage::turn() noexcept {
 // Whether there may be more to do.
 bool ScheduledLanguage::step() {
   if (saver_ && !std::exchange(restored_, true)) saver_->restore();
+  if (scheduler_.idle()) gather();
   take_in();
   drop_unwanted();
   if (stop_.token().stop_requested()) {
@@ -268,6 +274,13 @@ bool ScheduledLanguage::step() {
   give(plan);
   if (saver_) saver_->after(plan);
   return true;
+}
+
+// Before the first step there is nobody to keep waiting: who is on the way may come along.
+void ScheduledLanguage::gather() const {
+  const Time latest = Clock::now() + kGather;
+  while (coming_->load(std::memory_order_relaxed) > 0 && Clock::now() < latest)
+    std::this_thread::sleep_for(kGatherLook);
 }
 
 void ScheduledLanguage::take_in() {

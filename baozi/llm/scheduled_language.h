@@ -73,6 +73,7 @@ class ScheduledLanguage final : public LanguageServable,
 
   engine::LanguageModel& language() noexcept override { return *model_; }
   std::unique_ptr<Completion> start(CompletionRequest request) override;
+  Coming coming() override { return Coming(coming_); }
   LanguageLoad load() const noexcept override;
   int window() const noexcept override { return window_; }
   const std::vector<std::string>& adapters() const noexcept override { return options_.adapters; }
@@ -89,6 +90,7 @@ class ScheduledLanguage final : public LanguageServable,
   // On the lane, from here on.
   void turn() noexcept;
   bool step();
+  void gather() const;
   void take_in();
   void enlist(std::shared_ptr<Request> request, std::vector<engine::Token> tokens);
   void drop_unwanted();
@@ -124,6 +126,7 @@ class ScheduledLanguage final : public LanguageServable,
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<Request>> arrivals_;  // guarded by mutex_
 
+  const std::shared_ptr<std::atomic<int>> coming_ = std::make_shared<std::atomic<int>>(0);
   StopSource stop_;
   std::atomic<bool> posted_{false};  // the loop is queued or runs
   std::atomic<int> waiting_{0};

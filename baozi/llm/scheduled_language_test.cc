@@ -232,6 +232,28 @@ TEST_F(ScheduledLanguageTest, UnloadingEndsWhatIsNotWanted) {
 
 const std::string kSystem(200, 's');
 
+// Two that are prepared at the same time are computed in one step.
+TEST_F(ScheduledLanguageTest, WhoIsOnTheWayComesAlong) {
+  const auto model = serve();
+  std::unique_ptr<Completion> first;
+  std::unique_ptr<Completion> second;
+  {
+    const auto coming = model->coming();
+    first = model->start({.prompt = tokens_of("one?")});
+    second = model->start({.prompt = tokens_of("other?")});
+  }
+  sync_wait(read(std::move(first)));
+  sync_wait(read(std::move(second)));
+  EXPECT_EQ(script_.decodes, (std::vector<std::size_t>{10, 2, 2}));
+}
+
+// Somebody who never comes does not keep the others.
+TEST_F(ScheduledLanguageTest, WhoDoesNotComeIsNotWaitedForLong) {
+  const auto model = serve();
+  const auto coming = model->coming();
+  EXPECT_EQ(ask(*model, {.prompt = tokens_of("one?")}).text, "ok");
+}
+
 TEST_F(ScheduledLanguageTest, WhatRepeatsIsGuessed) {
   script_.answer = "steam, steam, steam, stop.";
   const auto model = serve({.guess = 4});

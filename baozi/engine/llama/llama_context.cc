@@ -8,6 +8,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/engine/llama/llama_library.h"
+#include "baozi/engine/llama/llama_threads.h"
 
 namespace baozi::engine {
 namespace {
@@ -36,6 +37,7 @@ class LlamaContext final : public LanguageContext {
         batch_max_(static_cast<std::size_t>(options.batch)),
         sequences_(options.sequences),
         threads_max_(options.threads),
+        pool_(llama_threads(options.threads)),
         threads_(options.threads),
         vocabulary_(
             static_cast<std::size_t>(llama_vocab_n_tokens(llama_model_get_vocab(model_.get())))),
@@ -70,6 +72,7 @@ class LlamaContext final : public LanguageContext {
           fmt::format("no context of {} tokens: {}", options.context,
                       errors.first().empty() ? "llama.cpp gave no reason" : errors.first()));
     }
+    if (pool_ != nullptr) llama_attach_threadpool(context_.get(), pool_.get(), pool_.get());
     memory_ = llama_get_memory(context_.get());
     batch_max_ = std::min(batch_max_, static_cast<std::size_t>(llama_n_batch(context_.get())));
     for (std::size_t i = 0; i < batch_max_; ++i) sequence_lists_[i] = &sequence_ids_[i];
@@ -199,6 +202,7 @@ class LlamaContext final : public LanguageContext {
   std::size_t batch_max_;      // constant after construction
   const int sequences_;
   const int threads_max_;
+  const LlamaThreads pool_;  // outlives context_
   int threads_;
   int adapter_ = 0;
   const std::size_t vocabulary_;
