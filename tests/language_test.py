@@ -2,6 +2,7 @@
 words as llama.cpp alone."""
 
 import contextlib
+import json
 import stat
 import tempfile
 import unittest
@@ -11,6 +12,7 @@ from pathlib import Path
 import harness
 from lora_file import write_lora
 
+GOLDEN = Path(__file__).parents[1] / "testdata/golden/smollm2_greedy.json"
 WIDTH = 576  # numbers of SmolLM2-135M's embedding
 # Some 300 tokens.
 SYSTEM = " ".join(f"Rule {number}: bun number {number} is steamed for {number} minutes."
@@ -58,6 +60,18 @@ class WordsTest(unittest.TestCase):
                                     "--temperature", "0", "--max-tokens", "24")
                 self.assertEqual(alone.returncode, 0, alone.stderr)
                 self.assertEqual(text(complete(server, prompt, 24)).strip(), alone.stdout.strip())
+
+
+    def test_the_golden_ones(self):
+        """What llama.cpp says greedily, as far as each token was e times as likely as the next
+        one: no processor's kernels, no batch and no order of cells change that."""
+        golden = json.loads(GOLDEN.read_text())
+        with serving(answers_max=4) as server, ThreadPoolExecutor(len(golden)) as pool:
+            answers = pool.map(lambda each: complete(server, each["prompt"], each["tokens"]),
+                               golden)
+            for each, answer in zip(golden, answers):
+                with self.subTest(each["prompt"]):
+                    self.assertEqual(text(answer), each["text"])
 
 
 class SharingTest(harness.ServerTest):

@@ -1,5 +1,5 @@
 // The threads that compute the steps of one context. libllama's default starts them anew for every
-// step, which costs a tenth of a small model's.
+// step.
 //
 //   const LlamaThreads threads = llama_threads(2);
 //   llama_attach_threadpool(context, threads.get(), threads.get());  // threads outlive the context
