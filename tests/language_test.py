@@ -164,6 +164,9 @@ class AdapterTest(unittest.TestCase):
         path.write_bytes(path.read_bytes()[:200])
         self.refused(path)
 
+    def test_a_file_that_is_not_there(self):
+        self.refused(self.folder / "nowhere.gguf")
+
     def refused(self, path):
         server = harness.Server(config(adapters=[{"name": "x", "path": str(path)}]))
         try:

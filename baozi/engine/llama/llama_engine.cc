@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <llama.h>
 
+#include <cstdint>
+#include <system_error>
+
 #include "baozi/base/error.h"
 #include "baozi/engine/llama/gguf_facts.h"
 #include "baozi/engine/llama/llama_library.h"
@@ -55,7 +58,12 @@ std::shared_ptr<LanguageModel> LlamaEngine::load_language(const std::filesystem:
                                                           StopToken stop) {
   throw_if_stopped(stop);
   LanguageOptions wanted = options;
-  const LanguageFacts facts = read_gguf_facts(file, wanted);
+  LanguageFacts facts = read_gguf_facts(file, wanted);
+  for (const LanguageAdapter& adapter : wanted.adapters) {
+    std::error_code missing;  // is told when it is loaded
+    const std::uintmax_t size = std::filesystem::file_size(adapter.file, missing);
+    if (!missing) facts.memory.weights += size;
+  }
   check_memory(file, facts.memory, wanted);
   return load_llama_model(file, facts, wanted, stop);
 }
