@@ -76,13 +76,18 @@ class HttpClient::Impl {
   Task<void> connect() {
     close();
     error_code error;
-    const auto address = boost::asio::ip::make_address(host_, error);
+    // What "localhost" is, needs no name server (RFC 6761, section 6.3); a minimal system has no
+    // file of hosts that would say it.
+    const bool here = host_ == "localhost";
+    const auto address = boost::asio::ip::make_address(here ? "127.0.0.1" : host_, error);
     if (!error) {
       const tcp::endpoint endpoint(address, port_);
       error = co_await socket_.async_connect(endpoint, use_task_ec);
     } else {
       tcp::resolver resolver(io_.context());
-      const auto found = co_await resolver.async_resolve(host_, std::to_string(port_), use_task);
+      auto [unknown, found] =
+          co_await resolver.async_resolve(host_, std::to_string(port_), use_task_ec);
+      error = unknown;
       for (const auto& entry : found) {
         close();
         error = co_await socket_.async_connect(entry.endpoint(), use_task_ec);

@@ -90,6 +90,17 @@ TEST_F(HttpClientTest, a_deadline_ends_a_request_and_the_next_one_works) {
   EXPECT_EQ(sync_wait(client.get("/")).status, 200);
 }
 
+TEST_F(HttpClientTest, a_host_that_does_not_exist_is_an_error_that_says_which) {
+  HttpClient client(io, "nobody.invalid", 80);
+  try {
+    sync_wait(client.get("/"));
+    FAIL() << "an answer from a host that cannot be";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kUnavailable);
+    EXPECT_NE(error.message().find("nobody.invalid:80"), std::string::npos) << error.message();
+  }
+}
+
 TEST_F(HttpClientTest, nobody_there_is_an_error_that_says_where) {
   HttpClient client(io, "127.0.0.1", 1);
   try {
