@@ -57,7 +57,10 @@ std::string step(Scheduler& scheduler, int prompt_tokens = 512) {
   const Plan& plan = scheduler.next({.prompt_tokens = prompt_tokens});
   const std::string text = text_of(plan);
   scheduler.computed();
-  for (const Plan::Output& output : plan.outputs) scheduler.append(output.job, '.');
+  int done = -1;  // its further outputs stand behind a wrong guess
+  for (const Plan::Output& output : plan.outputs) {
+    if (output.job != done && !scheduler.append(output.job, '.')) done = output.job;
+  }
   return text;
 }
 
