@@ -155,6 +155,12 @@ class AdapterTest(unittest.TestCase):
             said = [text(complete(server, PROMPTS[0], 12, model=name)) for name in ("bun", "quiet")]
         self.assertEqual(said[0], said[1])
 
+    def test_a_model_goes_before_an_adapter_of_its_name(self):
+        with serving() as server:
+            alone = text(complete(server, PROMPTS[0], 12, model="bun"))
+        with serving(adapters=[self.adapter("bun")]) as server:
+            self.assertEqual(text(complete(server, PROMPTS[0], 12, model="bun")), alone)
+
     def test_a_file_that_is_no_adapter_of_the_model(self):
         cases = {"other_shape": {"width": WIDTH // 2}, "other_kind": {"architecture": "gemma"}}
         for name, properties in cases.items():

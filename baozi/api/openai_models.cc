@@ -190,11 +190,18 @@ std::optional<std::string> format_model(const model::Repository& repository, std
 }
 
 LanguageChoice find_language_model(const model::Repository& repository, const std::string& name) {
-  if (LanguageChoice adapter = find_adapter(repository, name); adapter.servable != nullptr)
-    return adapter;
   const std::string wanted =
       name.empty() ? only_name(repository, "language model", is_language, true) : name;
-  std::shared_ptr<model::Servable> servable = find_model(repository, wanted);
+  std::shared_ptr<model::Servable> servable;
+  try {
+    servable = find_model(repository, wanted);
+  } catch (const FieldError& error) {
+    // Adapters are looked for where no model has the name: most requests pay nothing for them.
+    if (error.code() != Code::kNotFound) throw;
+    LanguageChoice adapter = find_adapter(repository, wanted);
+    if (adapter.servable == nullptr) throw;
+    return adapter;
+  }
   auto language = std::dynamic_pointer_cast<llm::LanguageServable>(servable);
   if (language != nullptr) return {std::move(language), 0};
   throw FieldError("model", fmt::format("'{}' is no language model{}", wanted,
