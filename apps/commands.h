@@ -18,5 +18,6 @@ void add_serve(CLI::App& app, Command& chosen);
 void add_run(CLI::App& app, Command& chosen);
 void add_chat(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);
+void add_coldstart(CLI::App& app, Command& chosen);
 
 }  // namespace baozi::apps

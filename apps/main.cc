@@ -37,12 +37,14 @@ int main(int argc, char** argv) {
       "  baozi serve baozi.yaml --http-port 9000\n"
       "  baozi run baozi.yaml --name classify photo.jpg\n"
       "  baozi chat model.gguf\n"
-      "  baozi inspect model.onnx");
+      "  baozi inspect model.onnx\n"
+      "  baozi coldstart model.onnx             where the time of a start goes");
   baozi::apps::Command command;
   baozi::apps::add_serve(app, command);
   baozi::apps::add_run(app, command);
   baozi::apps::add_chat(app, command);
   baozi::apps::add_inspect(app, command);
+  baozi::apps::add_coldstart(app, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

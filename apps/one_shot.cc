@@ -9,6 +9,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/pipeline/plugin.h"
+#include "baozi/serve/loader.h"
 #include "baozi/serve/server.h"
 
 namespace baozi::apps {
@@ -26,28 +27,35 @@ std::string only_name(const serve::Config& config) {
               fmt::format("say which with --name: {}", fmt::join(names, ", ")));
 }
 
-bool is_pipeline(const serve::Config& config, const std::string& name) {
-  return std::ranges::any_of(config.pipelines,
-                             [&](const auto& pipeline) { return pipeline.name == name; });
-}
-
 }  // namespace
 
 OneShot::OneShot(const std::filesystem::path& path)
     : config_(serve::config_for(path)),
       cpu_(config_.cpu_threads > 0 ? config_.cpu_threads
-                                   : static_cast<int>(std::thread::hardware_concurrency())),
-      loader_(config_, repository_, serve::ready_registry(), cpu_) {
+                                   : static_cast<int>(std::thread::hardware_concurrency())) {
+  serve::ready_registry();
   for (const auto& plugin : config_.plugins) pipeline::load_plugin(plugin);
 }
 
 std::shared_ptr<model::Servable> OneShot::open(const std::string& name) {
   const std::string wanted = name.empty() ? only_name(config_) : name;
-  if (is_pipeline(config_, wanted)) {
+  const auto pipeline = std::ranges::find(config_.pipelines, wanted, &serve::PipelineConfig::name);
+  const bool is_pipeline = pipeline != config_.pipelines.end();
+  for (const serve::ModelConfig& model : config_.models) {
     // Which models a pipeline needs is its own affair, so all are there before it is made.
-    for (const auto& model : config_.models) loader_.load(model.name, {});
+    if (!is_pipeline && model.name != wanted) continue;
+    for (const serve::ModelVersion& version :
+         serve::choose_versions(model.versions, serve::find_versions(model.path)))
+      repository_.add(serve::open_model(model, version, {}));
   }
-  loader_.load(wanted, {});
+  if (is_pipeline) repository_.add(serve::open_pipeline(config_, *pipeline, repository_, cpu_));
+  if (repository_.index().empty()) {
+    std::vector<std::string> names;
+    for (const auto& each : config_.pipelines) names.push_back(each.name);
+    for (const auto& each : config_.models) names.push_back(each.name);
+    throw Error(Code::kNotFound, fmt::format("'{}' is not configured; there are: {}", wanted,
+                                             fmt::join(names, ", ")));
+  }
   return repository_.find(wanted, "");
 }
 

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "baozi/coro/thread_pool.h"
+#include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/serve/config.h"
-#include "baozi/serve/loader.h"
 
 namespace baozi::apps {
 
@@ -27,7 +27,6 @@ class OneShot {
   serve::Config config_;
   model::Repository repository_;
   ThreadPool cpu_;
-  serve::Loader loader_;
 };
 
 }  // namespace baozi::apps

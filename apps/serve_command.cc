@@ -3,9 +3,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/commands.h"
+#include "baozi/base/cold_start.h"
 #include "baozi/base/log.h"
 #include "baozi/serve/config.h"
 #include "baozi/serve/server.h"
@@ -23,13 +25,16 @@ struct ServeOptions {
 };
 
 int serve(const ServeOptions& options) {
+  std::optional<cold_start::Phase> phase(std::in_place, "config");
   serve::Config config = serve::config_for(options.path, options.name);
   if (options.host) config.http.host = *options.host;
   if (options.http_port) config.http.port = *options.http_port;
   if (options.log_level) config.log_level = *options.log_level;
   for (const std::string& plugin : options.plugins) config.plugins.emplace_back(plugin);
   set_log_level(config.log_level);
+  phase.emplace("listen");
   serve::Server server(std::move(config));
+  phase.reset();
   return server.run();
 }
 

@@ -4,12 +4,14 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import tempfile
 import termios
 import time
 import unittest
+import xml.etree.ElementTree
 from pathlib import Path
 
 import harness
@@ -235,6 +237,37 @@ class InspectTest(CommandTest):
         self.fails(1, ("nobody",), "inspect", harness.model("noop"), "--name", "nobody")
 
 
+class ColdstartTest(CommandTest):
+    def test_the_waterfall_of_a_start(self):
+        picture = self.folder / "start.svg"
+        done = harness.run("coldstart", harness.model("noop"), "--runs", 3, "--svg", picture)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("the median of 3 runs", done.stdout)
+        times = {name: float(ms) for name, ms in
+                 re.findall(r"^  (listening|ready|first answer) +([\d.]+) ms", done.stdout, re.M)}
+        self.assertLess(0, times["listening"])
+        self.assertLess(times["listening"], times["ready"])
+        self.assertLess(times["ready"], times["first answer"])
+        for phase in ("config", "listen", "load noop/1", "first answer"):
+            self.assertRegex(done.stdout, rf"(?m)^{phase} .*█.* ms$")
+        bars = xml.etree.ElementTree.parse(picture).getroot().findall("{*}rect")
+        self.assertGreater(len(bars), 4)
+
+    def test_each_kind_of_model_from_a_cold_disk(self):
+        for name in ("minilm", "smollm2"):
+            with self.subTest(name):
+                done = harness.run("coldstart", harness.model(name), "--runs", 1, "--cold-disk")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("dropped from the page cache", done.stdout)
+
+    def test_what_cannot_start(self):
+        self.fails(1, ["does not exist"], "coldstart", self.folder / "nowhere.onnx")
+        torn = self.folder / "torn.onnx"
+        torn.write_bytes(b"\x08\x07torn")
+        self.fails(1, ["torn"], "coldstart", torn)
+        self.fails(2, ["--runs"], "coldstart", harness.model("noop"), "--runs", 0)
+
+
 class ServePathTest(unittest.TestCase):
     def serve(self, path, *arguments):
         server = harness.Server(path, *arguments)
@@ -246,7 +279,7 @@ class ServePathTest(unittest.TestCase):
         self.assertEqual(self.serve(harness.model("noop") + "/1/model.onnx"), ["model"])
         self.assertEqual(self.serve(harness.model("noop") + "/1/model.onnx", "--name", "bun"),
                          ["bun"])
-        self.assertEqual(self.serve(harness.model("two_versions")), ["two_versions"] * 2)
+        self.assertEqual(self.serve(harness.model("two_versions")), ["two_versions"])
         with tempfile.TemporaryDirectory() as folder:
             for name in ("noop", "add_sub"):
                 Path(folder, name).symlink_to(harness.model(name))

@@ -17,6 +17,11 @@ SCHEMA = json.loads((harness.ROOT / "docs/config.schema.json").read_text())
 EVERYTHING = """
 http: {host: 127.0.0.1, port: 0, body_bytes_max: 1000000, connections_max: 100,
        head_timeout_ms: 1000, idle_timeout_ms: 2000, drain_timeout_ms: 0}
+hold: {requests_max: 10, timeout_ms: 500}
+memory_bytes_max: 1000000000
+loads_max: 2
+reload_ms: 1000
+start_record: "off"
 cpu_threads: 2
 log_level: warning
 requests_max: 500
@@ -34,6 +39,10 @@ models:
     optimization_level: 1
     session_config: {session.intra_op.allow_spinning: "0"}
     memory_bytes_max: 1000000000
+    load: on_demand
+    pin: true
+    sleep_after_s: 60
+    versions: {latest: 2, labels: {stable: 1, canary: "2"}, change_over: spare_memory}
     language: {answers_max: 4, context: 2048, window: 1024, batch: 256, threads: 2, kv: q8_0,
                mmap: true, mlock: false, stall_ms: 100, prefixes: "off", offload_bytes_max: 0,
                chat_template: chat.jinja, guess: 8,
@@ -48,6 +57,8 @@ GOOD = {
     "least": "models: [{path: bun.fake}]",
     "policies": "models: [{path: bun.fake, batch: {policy: size, max: 4096}}]",
     "pad": "models: [{path: bun.fake, pad: {input: -1.5}}]",
+    "all versions": "models: [{path: bun.fake, versions: {all: true}}]",
+    "some versions": "models: [{path: bun.fake, versions: {specific: [1, '3']}}]",
 }
 
 # What is wrong, and what the parser's message must hold besides the place.
@@ -59,6 +70,12 @@ BAD = {
     "unknown key in a pipeline": ("pipelines: [{type: classify, optoins: {}}]", "options"),
     "unknown key in a provider": (
         "models: [{path: bun.fake, providers: [{name: cpu, lib: x}]}]", "library"),
+    "no version": ("models: [{path: bun.fake, versions: {specific: []}}]", "no version"),
+    "two policies": ("models: [{path: bun.fake, versions: {latest: 1, specific: [1]}}]", "not two"),
+    "no latest": ("models: [{path: bun.fake, versions: {latest: 0}}]", "1"),
+    "a change-over": ("models: [{path: a.fake, versions: {change_over: x}}]", "keep_serving"),
+    "when to load": ("models: [{path: a.fake, load: never}]", "on_demand"),
+    "a negative hold": ("hold: {requests_max: -1}\nmodels: [{path: bun.fake}]", "10000000"),
     "no path": ("models: [{name: x}]", "path"),
     "no type": ("pipelines: [{name: x}]", "type"),
     "nothing": ("http: {port: 1}", "nothing to serve"),

@@ -81,7 +81,7 @@ class Server:
         command = [str(BAOZI), "serve", str(what), "--http-port", "0", *map(str, arguments)]
         self.process = subprocess.Popen(
             command, stdout=self.log_file, stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})})
+            env={**os.environ, "XDG_STATE_HOME": self.folder.name, **(environment or {})})
         try:
             self.port = wait_until(self.find_port, f"the port of {command}")
         except AssertionError as error:

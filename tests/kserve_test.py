@@ -40,7 +40,7 @@ class KserveTest(harness.ServerTest):
         "models": [
             *({"path": harness.model(f"identity_{key}")} for key in DATATYPES),
             {"path": harness.model("add_sub")},
-            {"path": harness.model("two_versions")},
+            {"path": harness.model("two_versions"), "versions": {"all": True}},
             {"path": harness.model("fixed_batch")},
             {"path": harness.model("dynamic_seq")},
             {"path": harness.model("argmax_logits"),

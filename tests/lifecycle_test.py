@@ -60,25 +60,40 @@ class OwnServer(unittest.TestCase):
 
 class StartTest(OwnServer):
     def test_it_listens_before_anything_is_loaded(self):
-        server = self.start(*fakes(slow={"load_ms": 1500 * harness.SLOWNESS}))
+        config, files = fakes(slow={"load_ms": 1500 * harness.SLOWNESS})
+        server = self.start({**config, "hold": {"requests_max": 0}}, files)
         health = server.get("/health")
         self.assertEqual((health.status, health.body["status"]), (503, "starting"))
-        self.assertEqual(health.body["models"], [
-            {"name": "slow", "version": "1", "state": "LOADING", "reason": ""}])
+        self.assertLess(health.body["progress"], 1)
+        self.assertIn("slow", health.body["phase"])
+        [model] = health.body["models"]
+        self.assertEqual((model["name"], model["version"], model["reason"]), ("slow", "1", ""))
+        self.assertIn(model["state"], ("ABSENT", "OPENING", "LOADING"))
         self.assertEqual(server.get("/v2/health/live").status, 200)
         ready = server.get("/v2/health/ready")
         self.assertEqual((ready.status, ready.body), (503, {"ready": False}))
         self.assertEqual(server.get("/v2/models/slow/ready").status, 503)
+        stages = server.get("/readiness/stages")
+        self.assertEqual((stages.status, stages.body["ready"]), (503, False))
+        self.assertEqual([stage["name"] for stage in stages.body["stages"]], ["slow/1"])
         early = server.post("/v2/models/slow/infer", REQUEST)
         self.assertEqual(early.status, 503)
         self.assertIn("not ready", early.body["error"])
-        self.assertIn("Retry-After", early.headers)
+        self.assertGreaterEqual(int(early.headers["Retry-After"]), 1)
         status = server.get("/v1/models/slow").body["model_version_status"][0]
-        self.assertEqual(status["state"], "LOADING")
+        self.assertIn(status["state"], ("START", "LOADING"))
         server.wait_ready()
         health = server.get("/health")
         self.assertEqual((health.status, health.body["status"]), (200, "ready"))
+        self.assertEqual((health.body["progress"], health.body["seconds_left"]), (1, 0))
         self.assertEqual(server.post("/v2/models/slow/infer", REQUEST).status, 200)
+        start = server.get("/v2/coldstart").body
+        phases = [(phase["name"], phase["subject"]) for phase in start["phases"]]
+        for phase in (("config", ""), ("listen", ""), ("load", "slow/1")):
+            self.assertIn(phase, phases)
+        load = start["phases"][phases.index(("load", "slow/1"))]
+        self.assertGreater(load["end_ms"] - load["start_ms"], 1400 * harness.SLOWNESS)
+        self.assertGreater(start["first_answer_ms"], start["ready_ms"])
 
     def test_sigterm_while_loading(self):
         server = self.start(*fakes(slow={"load_ms": 60_000}))

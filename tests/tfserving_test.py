@@ -15,7 +15,7 @@ class TfServingTest(harness.ServerTest):
     config = {
         "models": [
             {"path": harness.model("add_sub")},
-            {"path": harness.model("two_versions")},
+            {"path": harness.model("two_versions"), "versions": {"all": True}},
             {"path": harness.model("identity_string")},
             {"path": harness.model("not_finite")},
             {"path": harness.model("dynamic_seq")},

@@ -13,6 +13,7 @@
 #include "baozi/api/kserve_format.h"
 #include "baozi/api/kserve_metadata.h"
 #include "baozi/api/kserve_parse.h"
+#include "baozi/api/readiness.h"
 #include "baozi/api/request_headers.h"
 #include "baozi/api/tfserving_format.h"
 #include "baozi/api/tfserving_parse.h"
@@ -42,11 +43,11 @@ net::HttpResponse text_response(std::string_view content_type, std::string body)
   return response;
 }
 
-net::HttpResponse error_answer(Code code, std::string_view message) {
-  net::HttpResponse response = json_response(format_error(message), http_status(code));
-  if (code == Code::kResourceExhausted || code == Code::kUnavailable) {
-    response.headers.push_back({"Retry-After", "1"});
-  }
+net::HttpResponse error_answer(const Error& error) {
+  net::HttpResponse response =
+      json_response(format_error(error.message()), http_status(error.code()));
+  if (const int seconds = retry_after_s(error); seconds > 0)
+    response.headers.push_back({"Retry-After", std::to_string(seconds)});
   return response;
 }
 
@@ -145,7 +146,8 @@ HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
     : repository_(repository),
       options_(std::move(options)),
       in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")),
-      openai_(repository, {options_.cpu, options_.gate, &in_flight_}) {}
+      hold_(repository, options_.hold),
+      openai_(repository, {options_.cpu, options_.gate, &hold_, &in_flight_}) {}
 
 HttpApi::~HttpApi() = default;
 
@@ -162,7 +164,7 @@ Task<net::HttpResponse> HttpApi::handle(net::HttpRequest request) {
       route = find_route(request.method, request.path(), *decoded);
     }
   } catch (const Error& error) {
-    return answer(error_answer(error.code(), error.message()));
+    return answer(error_answer(error));
   }
   switch (route.verb) {
     case Verb::kKserveInfer:
@@ -201,7 +203,7 @@ Task<net::HttpResponse> HttpApi::answer_other(
         co_return describe(request, route);
     }
   } catch (const Error& error) {
-    co_return error_answer(error.code(), error.message());
+    co_return error_answer(error);
   }
 }
 
@@ -209,13 +211,45 @@ Task<net::HttpResponse> HttpApi::answer_other(
 // waits, but for what the tensors lie in. Large bodies are parsed on the CPU pool.
 Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route,
                                        std::unique_ptr<std::string> decoded) {
-  const bool moves = options_.cpu != nullptr && request.body.size() > kInlineBytesMax;
   Call call(route.verb, request.trace, in_flight_);
   try {
-    find_model(route, call);
-    if (const std::optional<model::Refusal> refusal = refuse(request, call)) {
+    serves(repository_.find(route.model, version_of(route)), call);
+  } catch (const model::NotReady& error) {
+    if (!error.coming()) return answer(failed(call, route.model, error));
+    return infer_held(std::move(request), route, std::move(decoded), std::move(call));
+  } catch (const Error& error) {
+    return answer(failed(call, route.model, error));
+  }
+  return infer_found(std::move(request), route, std::move(decoded), std::move(call));
+}
+
+// Its body stays in memory, so it counts as any that was let in.
+Task<net::HttpResponse> HttpApi::infer_held(net::HttpRequest request, Route route,
+                                            std::unique_ptr<std::string> decoded, Call call) {
+  try {
+    if (const std::optional<model::Refusal> refusal = enter(request, call))
+      co_return finished(call, Code::kResourceExhausted, refusal_answer(*refusal));
+    const Duration timeout = timeout_header(request);
+    const Time deadline = timeout == Duration{} ? kNever : call.start + timeout;
+    Task<std::shared_ptr<model::Servable>> held =
+        hold_.wait(std::string(route.model), version_of(route), deadline);
+    std::shared_ptr<model::Servable> servable = co_await std::move(held);
+    serves(std::move(servable), call);
+  } catch (const Error& error) {
+    co_return failed(call, route.model, error);
+  }
+  Task<net::HttpResponse> rest =
+      infer_found(std::move(request), route, std::move(decoded), std::move(call));
+  net::HttpResponse response = co_await std::move(rest);
+  co_return response;
+}
+
+Task<net::HttpResponse> HttpApi::infer_found(net::HttpRequest request, Route route,
+                                             std::unique_ptr<std::string> decoded, Call call) {
+  const bool moves = options_.cpu != nullptr && request.body.size() > kInlineBytesMax;
+  try {
+    if (const std::optional<model::Refusal> refusal = enter(request, call))
       return answer(finished(call, Code::kResourceExhausted, refusal_answer(*refusal)));
-    }
     if (moves) return infer_large(std::move(request), route, std::move(decoded), std::move(call));
     Task<model::InferResponse> task = begin(request, call);
     return finish(std::move(call), std::move(task));
@@ -253,6 +287,7 @@ Task<net::HttpResponse> HttpApi::finish(Call call, Task<model::InferResponse> ta
 }
 
 net::HttpResponse HttpApi::finished(Call& call, Code code, net::HttpResponse response) {
+  if (code == Code::kOk) cold_start::first_answer();
   ModelMetrics& mine = call.metrics != nullptr ? *call.metrics : metrics_of(call.verb, "");
   mine.answered(code, Clock::now() - call.start);
   if (call.trace != nullptr) mine.stages(*call.trace);
@@ -263,27 +298,28 @@ net::HttpResponse HttpApi::failed(Call& call, std::string_view model, const Erro
   if (http_status(error.code()) == 500) {  // no caller's mistake, nor a full or slow server
     log().warn("{}: {}", model, error.describe());
   }
-  return finished(call, error.code(), error_answer(error.code(), error.message()));
+  return finished(call, error.code(), error_answer(error));
 }
 
 ModelMetrics& HttpApi::metrics_of(Verb verb, std::string_view model) {
   return (is_tfserving(verb) ? tfserving_metrics_ : kserve_metrics_).of(model);
 }
 
-void HttpApi::find_model(const Route& route, Call& call) {
-  if (!route.label.empty()) {
-    throw Error(Code::kNotFound,
-                fmt::format("version labels are not kept; ask for a version of '{}' by number",
-                            route.model));
-  }
-  call.servable = repository_.find(route.model, route.version);
-  call.metrics = &metrics_of(route.verb, call.servable->name());
+std::string HttpApi::version_of(const Route& route) const {
+  return route.label.empty() ? std::string(route.version)
+                             : repository_.version_of(route.model, route.label);
+}
+
+void HttpApi::serves(std::shared_ptr<model::Servable> servable, Call& call) {
+  call.servable = std::move(servable);
+  call.metrics = &metrics_of(call.verb, call.servable->name());
 }
 
 // Why there is no room for it now; otherwise its place is taken.
-std::optional<model::Refusal> HttpApi::refuse(const net::HttpRequest& request, Call& call) {
-  std::optional<model::Refusal> refusal = call.servable->refusal();
-  if (refusal || options_.gate == nullptr) return refusal;
+std::optional<model::Refusal> HttpApi::enter(const net::HttpRequest& request, Call& call) {
+  std::optional<model::Refusal> refusal;
+  if (call.servable != nullptr) refusal = call.servable->refusal();
+  if (refusal || call.admission || options_.gate == nullptr) return refusal;
   call.admission.emplace(options_.gate->try_enter(request.body.size()));
   if (!call.admission->admitted()) refusal = call.admission->refusal();
   return refusal;
@@ -396,9 +432,16 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
       return hello(options_.server_version);
     case Verb::kHealth:
       return health();
+    case Verb::kStages: {
+      const bool ready = serving && repository_.ready();
+      return json_response(format_stages(ready, repository_.index()), ready ? 200 : 503);
+    }
+    case Verb::kColdStart:
+      return json_response(format_cold_start(cold_start::record()));
     case Verb::kMetrics:
       return text_response("text/plain; version=0.0.4; charset=utf-8",
-                           metrics::render() + render_language_load(repository_));
+                           metrics::render() + render_language_load(repository_) +
+                               render_cold_start(cold_start::record()));
     case Verb::kServerMetadata:
       return json_response(format_server_metadata(options_.server_version));
     case Verb::kLive:
@@ -458,10 +501,11 @@ net::HttpResponse HttpApi::tf_status(const Route& route) const {
     if (std::optional<net::HttpResponse> model = openai_.model(route.model))
       return *std::move(model);
   }
+  const std::string wanted = version_of(route);
   std::vector<model::VersionStatus> versions = repository_.versions(route.model);
-  if (!route.version.empty())
-    std::erase_if(versions, [&](const auto& status) { return status.version != route.version; });
-  if (versions.empty() || !route.label.empty())
+  if (!wanted.empty())
+    std::erase_if(versions, [&](const auto& status) { return status.version != wanted; });
+  if (versions.empty())
     throw Error(Code::kNotFound, fmt::format("model '{}' has no such version", route.model));
   return json_response(format_tf_status(versions));
 }
@@ -469,12 +513,9 @@ net::HttpResponse HttpApi::tf_status(const Route& route) const {
 net::HttpResponse HttpApi::health() const {
   const model::Readiness readiness = repository_.readiness();
   const bool draining = draining_.load(std::memory_order_relaxed);
-  std::string body = fmt::format(R"({{"status":"{}","models":)",
-                                 draining ? "draining" : model::readiness_name(readiness));
-  body += format_repository_index(repository_.index(), false);
-  body += '}';
-  return json_response(std::move(body),
-                       readiness == model::Readiness::kReady && !draining ? 200 : 503);
+  return json_response(
+      format_health(draining ? "draining" : model::readiness_name(readiness), repository_.index()),
+      readiness == model::Readiness::kReady && !draining ? 200 : 503);
 }
 
 net::HttpResponse HttpApi::statistics(const Route& route) const {
@@ -482,10 +523,9 @@ net::HttpResponse HttpApi::statistics(const Route& route) const {
   const auto versions =
       route.model.empty() ? repository_.index() : repository_.versions(route.model);
   for (const model::VersionStatus& status : versions) {
-    if (status.state != model::State::kReady) continue;
     if (!route.version.empty() && route.version != status.version) continue;
-    models.push_back(
-        {status.name, status.version, repository_.find(status.name, status.version)->statistics()});
+    if (const auto servable = repository_.peek(status.name, status.version))
+      models.push_back({status.name, status.version, servable->statistics()});
   }
   if (models.empty() && !route.model.empty())
     (void)repository_.find(route.model, route.version);  // says why

@@ -13,12 +13,14 @@
 #include <string>
 #include <string_view>
 
+#include "baozi/api/hold.h"
 #include "baozi/api/model_control.h"
 #include "baozi/api/openai_api.h"
 #include "baozi/api/request_metrics.h"
 #include "baozi/api/routes.h"
 #include "baozi/base/bytes.h"
 #include "baozi/coro/executor.h"
+#include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/net/http.h"
 #include "baozi/pipeline/admission.h"
@@ -37,6 +39,7 @@ struct HttpApiOptions {
   ModelControl* control = nullptr;  // null: loading and unloading are answered with 501
   Allocator* allocator = nullptr;   // of the inputs' memory; null: the heap
   pipeline::Gate* gate = nullptr;   // whom to let in beyond what each model says; null: everybody
+  HoldOptions hold = {};            // of requests whose model is still being brought up
 };
 
 class HttpApi final : public net::HttpHandler {
@@ -56,6 +59,10 @@ class HttpApi final : public net::HttpHandler {
   // `decoded` keeps what the route's views point into, when they do not point into the request.
   Task<net::HttpResponse> infer(net::HttpRequest request, Route route,
                                 std::unique_ptr<std::string> decoded);
+  Task<net::HttpResponse> infer_held(net::HttpRequest request, Route route,
+                                     std::unique_ptr<std::string> decoded, Call call);
+  Task<net::HttpResponse> infer_found(net::HttpRequest request, Route route,
+                                      std::unique_ptr<std::string> decoded, Call call);
   Task<net::HttpResponse> answer_other(net::HttpRequest request, Route route,
                                        std::unique_ptr<std::string> decoded);
   static Task<net::HttpResponse> answer(net::HttpResponse response);
@@ -66,8 +73,9 @@ class HttpApi final : public net::HttpHandler {
   net::HttpResponse health() const;
   net::HttpResponse statistics(const Route& route) const;
   ModelMetrics& metrics_of(Verb verb, std::string_view model);
-  void find_model(const Route& route, Call& call);
-  std::optional<model::Refusal> refuse(const net::HttpRequest& request, Call& call);
+  std::string version_of(const Route& route) const;  // its label's, where it has one
+  void serves(std::shared_ptr<model::Servable> servable, Call& call);
+  std::optional<model::Refusal> enter(const net::HttpRequest& request, Call& call);
   Task<model::InferResponse> begin(const net::HttpRequest& request, Call& call) const;
   Task<net::HttpResponse> infer_large(net::HttpRequest request, Route route,
                                       std::unique_ptr<std::string> decoded, Call call);
@@ -82,6 +90,7 @@ class HttpApi final : public net::HttpHandler {
   RequestMetrics kserve_metrics_{"kserve"};
   RequestMetrics tfserving_metrics_{"tfserving"};
   prometheus::Gauge& in_flight_;
+  Hold hold_;
   OpenAiApi openai_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> recording_{false};  // one trace at a time

@@ -97,8 +97,8 @@ void append_batch_stats(std::string& out, const model::Statistics& s) {
 }
 
 // Triton's words for the repository index.
-std::string_view index_state(model::State state) {
-  switch (state) {
+std::string_view index_state(const model::VersionStatus& status) {
+  switch (status.state) {
     case model::State::kReady:
       return "READY";
     case model::State::kOpening:
@@ -108,6 +108,7 @@ std::string_view index_state(model::State state) {
     case model::State::kDraining:
       return "UNLOADING";
     case model::State::kAbsent:
+      return status.on_demand ? "UNAVAILABLE" : "LOADING";
     case model::State::kUnloaded:
     case model::State::kFailed:
       break;
@@ -213,7 +214,7 @@ std::string format_repository_index(std::span<const model::VersionStatus> index,
     out += ',';
     append_field(out, "version", status.version);
     out += ',';
-    append_field(out, "state", index_state(status.state));
+    append_field(out, "state", index_state(status));
     out += ',';
     append_field(out, "reason", status.reason);
     out += '}';

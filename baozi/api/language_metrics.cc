@@ -46,13 +46,9 @@ void add(llm::LanguageLoad& sum, const llm::LanguageLoad& load) {
 Loads loads(const model::Repository& repository) {
   Loads all;
   for (const model::VersionStatus& status : repository.index()) {
-    if (status.state != model::State::kReady) continue;
-    try {
-      const auto servable = repository.find(status.name, status.version);
-      if (const auto* language = dynamic_cast<const llm::LanguageServable*>(servable.get()))
-        add(all[status.name], language->load());
-    } catch (const Error&) {  // unloaded meanwhile
-    }
+    const auto servable = repository.peek(status.name, status.version);
+    if (const auto* language = dynamic_cast<const llm::LanguageServable*>(servable.get()))
+      add(all[status.name], language->load());
   }
   return all;
 }

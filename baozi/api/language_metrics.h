@@ -11,7 +11,7 @@
 
 #include "baozi/base/clock.h"
 #include "baozi/llm/completion.h"
-#include "baozi/model/servable.h"
+#include "baozi/model/repository.h"
 
 namespace prometheus {
 class Counter;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "baozi/api/openai_parse.h"
 #include "baozi/api/openai_tokens.h"
 #include "baozi/api/request_headers.h"
+#include "baozi/base/cold_start.h"
 #include "baozi/base/log.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/with_deadline.h"
@@ -43,7 +45,7 @@ std::string client_of(const net::HttpRequest& request) {
 net::HttpResponse failed(RequestRecord& record, const Error& error) {
   if (http_status(error.code()) == 500) log().warn("{}", error.describe());
   record.answered(error.code());
-  return openai_error(error, record.retry_after_s);
+  return openai_error(error, std::max(record.retry_after_s, retry_after_s(error)));
 }
 
 }  // namespace
@@ -73,6 +75,7 @@ Task<net::HttpResponse> OpenAiApi::handle(net::HttpRequest request, Verb verb) {
     Task<net::HttpResponse> task = answer(std::move(request), verb, record);
     if (record->deadline != kNever) task = with_deadline(std::move(task), record->deadline);
     net::HttpResponse response = co_await std::move(task);
+    cold_start::first_answer();
     if (response.stream == nullptr) record->answered(Code::kOk);
     co_return response;
   } catch (const Error& error) {
@@ -125,7 +128,26 @@ Task<net::HttpResponse> OpenAiApi::text(net::HttpRequest request, Verb verb, Rec
 
 Task<TextCall> OpenAiApi::prepare(net::HttpRequest request, Verb verb, Record record) {
   if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
-  co_return start(request, verb, *record);
+  const auto start_it = [&] { return start(request, verb, *record); };
+  Task<TextCall> starting = held(start_it, record);
+  TextCall call = co_await std::move(starting);
+  co_return call;
+}
+
+template <class Find>
+Task<std::invoke_result_t<Find&>> OpenAiApi::held(Find find, Record record) {
+  for (;;) {
+    std::optional<model::VersionStatus> awaited;
+    try {
+      co_return find();
+    } catch (const model::NotReady& error) {
+      if (!error.coming() || options_.hold == nullptr) throw;
+      awaited = error.status();
+    }
+    Task<std::shared_ptr<model::Servable>> waiting =
+        options_.hold->wait(awaited->name, awaited->version, record->deadline);
+    co_await std::move(waiting);
+  }
 }
 
 TextCall OpenAiApi::start(const net::HttpRequest& request, Verb verb, RequestRecord& record) {
@@ -152,7 +174,9 @@ TextCall OpenAiApi::start(const net::HttpRequest& request, Verb verb, RequestRec
 Task<net::HttpResponse> OpenAiApi::embeddings(net::HttpRequest request, Record record) {
   if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
   const EmbeddingsRequest wanted = parse_embeddings_request(request.body.text(), kSpare);
-  const std::shared_ptr<model::Servable> servable = find_embedding_model(repository_, wanted.model);
+  const auto find = [&] { return find_embedding_model(repository_, wanted.model); };
+  Task<std::shared_ptr<model::Servable>> finding = held(find, record);
+  const std::shared_ptr<model::Servable> servable = co_await std::move(finding);
   knows(*servable, *record);
   model::InferRequest input = embeddings_input(wanted, *servable);
   model::InferResponse vectors = co_await servable->infer(std::move(input));
@@ -161,15 +185,21 @@ Task<net::HttpResponse> OpenAiApi::embeddings(net::HttpRequest request, Record r
 
 Task<net::HttpResponse> OpenAiApi::tokens(net::HttpRequest request, Verb verb, Record record) {
   if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
+  const auto answer_it = [&] { return tokens_answer(request, verb, *record); };
+  Task<std::string> answering = held(answer_it, record);
+  std::string body = co_await std::move(answering);
+  co_return json_response(std::move(body));
+}
+
+std::string OpenAiApi::tokens_answer(const net::HttpRequest& request, Verb verb,
+                                     RequestRecord& record) {
   const std::string_view body = request.body.text();
   if (verb == Verb::kTokenize) {
     const TokenizeRequest wanted = parse_tokenize_request(body, kSpare);
-    const auto servable = find_language(wanted.model, *record).servable;
-    co_return json_response(format_tokens(wanted, servable->language()));
+    return format_tokens(wanted, find_language(wanted.model, record).servable->language());
   }
   const DetokenizeRequest wanted = parse_detokenize_request(body, kSpare);
-  const auto servable = find_language(wanted.model, *record).servable;
-  co_return json_response(format_content(wanted, servable->language()));
+  return format_content(wanted, find_language(wanted.model, record).servable->language());
 }
 
 LanguageChoice OpenAiApi::find_language(const std::string& name, RequestRecord& record) {

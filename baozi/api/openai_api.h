@@ -11,13 +11,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
+#include "baozi/api/hold.h"
 #include "baozi/api/language_metrics.h"
 #include "baozi/api/openai_models.h"
 #include "baozi/api/openai_text.h"
 #include "baozi/api/request_metrics.h"
 #include "baozi/api/routes.h"
 #include "baozi/coro/executor.h"
+#include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/net/http.h"
 #include "baozi/pipeline/admission.h"
@@ -28,6 +31,7 @@ struct OpenAiOptions {
   Executor* cpu = nullptr;         // where prompts are templated and tokenised; null: where the
                                    // request came in
   pipeline::Gate* gate = nullptr;  // whom to let in; null: everybody
+  Hold* hold = nullptr;            // where requests wait for their model; null: nowhere
   prometheus::Gauge* in_flight = nullptr;  // not null
 };
 
@@ -50,8 +54,12 @@ class OpenAiApi {
   Task<net::HttpResponse> text(net::HttpRequest request, Verb verb, Record record);
   Task<TextCall> prepare(net::HttpRequest request, Verb verb, Record record);
   TextCall start(const net::HttpRequest& request, Verb verb, RequestRecord& record);
+  // What `find` gives, once the model that it looks for is there.
+  template <class Find>
+  Task<std::invoke_result_t<Find&>> held(Find find, Record record);
   Task<net::HttpResponse> embeddings(net::HttpRequest request, Record record);
   Task<net::HttpResponse> tokens(net::HttpRequest request, Verb verb, Record record);
+  std::string tokens_answer(const net::HttpRequest& request, Verb verb, RequestRecord& record);
   LanguageChoice find_language(const std::string& name, RequestRecord& record);
   // The wishes' model; the adapter that its name may be is noted in them.
   std::shared_ptr<llm::LanguageServable> find_language(TextWishes& wishes, RequestRecord& record);

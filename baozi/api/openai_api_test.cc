@@ -66,7 +66,8 @@ class OpenAiApiTest : public ::testing::Test {
 
   std::shared_ptr<FakeLanguage> bao_ = std::make_shared<FakeLanguage>("bao");
   model::Repository repository_;
-  HttpApi api_{repository_, {.server_version = "9.9"}};
+  // Nobody waits here for a model.
+  HttpApi api_{repository_, {.server_version = "9.9", .hold = {.requests_max = 0}}};
 };
 
 constexpr std::string_view kChat = "/v1/chat/completions";

@@ -16,23 +16,14 @@ namespace {
 using model::State;
 using model::VersionStatus;
 
-std::shared_ptr<model::Servable> ready_servable(const model::Repository& repository,
-                                                const VersionStatus& status) {
-  if (status.state != State::kReady) return nullptr;
-  try {
-    return repository.find(status.name, status.version);
-  } catch (const Error&) {  // unloaded meanwhile
-    return nullptr;
-  }
-}
-
-std::string_view status_value(State state) {
-  switch (state) {
+std::string_view status_value(const VersionStatus& status) {
+  switch (status.state) {
     case State::kReady:
       return "loaded";
     case State::kFailed:
       return "failed";
     case State::kAbsent:
+      return status.on_demand ? "unloaded" : "loading";
     case State::kUnloaded:
       return "unloaded";
     case State::kDraining:
@@ -59,7 +50,7 @@ void append_meta(std::string& out, const engine::LanguageFacts& facts) {
 // Empty: no language model.
 std::string model_object(const model::Repository& repository, const VersionStatus& status,
                          std::int64_t created) {
-  const auto servable = ready_servable(repository, status);
+  const auto servable = repository.peek(status.name, status.version);
   auto* const language = dynamic_cast<llm::LanguageServable*>(servable.get());
   if (language == nullptr && (servable != nullptr || !status.language)) return "";
   std::string out = R"({"id":)";
@@ -67,7 +58,7 @@ std::string model_object(const model::Repository& repository, const VersionStatu
   out += R"(,"object":"model","created":)";
   append_json_number(out, created);
   out += R"(,"owned_by":"baozi","status":{"value":")";
-  out += status_value(language != nullptr ? State::kReady : status.state);
+  out += language != nullptr ? "loaded" : status_value(status);
   out += '"';
   if (!status.reason.empty()) {
     out += R"(,"reason":)";
@@ -123,7 +114,7 @@ std::string only_name(const model::Repository& repository, std::string_view kind
                       bool (*fits)(const model::Servable&), bool language) {
   std::vector<std::string> names;
   for (const VersionStatus& status : one_a_name(repository.index())) {
-    const auto servable = ready_servable(repository, status);
+    const auto servable = repository.peek(status.name, status.version);
     if (servable != nullptr ? fits(*servable) : language && status.language)
       names.push_back(status.name);
   }
@@ -139,8 +130,8 @@ std::string only_name(const model::Repository& repository, std::string_view kind
 // A servable's adapter of that name; its number 0: there is none.
 LanguageChoice find_adapter(const model::Repository& repository, std::string_view name) {
   for (const VersionStatus& status : one_a_name(repository.index())) {
-    auto language =
-        std::dynamic_pointer_cast<llm::LanguageServable>(ready_servable(repository, status));
+    auto language = std::dynamic_pointer_cast<llm::LanguageServable>(
+        repository.peek(status.name, status.version));
     if (language == nullptr) continue;
     const auto& adapters = language->adapters();
     const auto at = std::ranges::find(adapters, name) - adapters.begin();
@@ -168,7 +159,7 @@ std::string format_models(const model::Repository& repository, std::int64_t crea
     if (object.empty()) continue;
     if (!data.empty()) data += ',';
     data += object;
-    const auto servable = ready_servable(repository, status);
+    const auto servable = repository.peek(status.name, status.version);
     const auto* language = dynamic_cast<const llm::LanguageServable*>(servable.get());
     if (language == nullptr) continue;
     for (const std::string& adapter : language->adapters())

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "baozi/llm/language_servable.h"
+#include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 
 namespace baozi::api {

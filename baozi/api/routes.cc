@@ -108,6 +108,8 @@ Route kserve(Rest rest, std::string& decoded) {
     if (rest[1] == "ready") route.verb = Verb::kReady;
   } else if (rest.size() == 1 && rest[0] == "trace") {
     route.verb = Verb::kTrace;
+  } else if (rest.size() == 1 && rest[0] == "coldstart") {
+    route.verb = Verb::kColdStart;
   }
   return route;
 }
@@ -192,6 +194,8 @@ Route find_path(std::string_view path, std::string& decoded) {
     return tfserving(parts, decoded);
   }
   if (all.size() == 1 && all[0] == "health") return {Verb::kHealth, {}, {}, {}, {}};
+  if (all.size() == 2 && all[0] == "readiness" && all[1] == "stages")
+    return {Verb::kStages, {}, {}, {}, {}};
   if (all.size() == 1 && all[0] == "metrics") return {Verb::kMetrics, {}, {}, {}, {}};
   if (all.size() == 1 && all[0] == "tokenize") return {Verb::kTokenize, {}, {}, {}, {}};
   if (all.size() == 1 && all[0] == "detokenize") return {Verb::kDetokenize, {}, {}, {}, {}};
@@ -213,12 +217,15 @@ Route find_route(net::HttpMethod method, std::string_view path, std::string& dec
 }
 
 std::string_view route_list() noexcept {
-  return "GET /health, GET /metrics, GET /v2, GET /v2/health/live, GET /v2/health/ready, "
+  return "GET /health, GET /readiness/stages, GET /metrics, GET /v2, GET /v2/health/live, GET "
+         "/v2/health/ready, "
          "GET /v2/models/MODEL[/versions/VERSION][/ready|/config|/stats], "
          "POST /v2/models/MODEL[/versions/VERSION]/infer, GET /v2/models/stats, "
          "POST /v2/repository/index, POST /v2/repository/models/MODEL/load|unload, "
-         "GET /v2/trace?seconds=N, GET /v1/models/MODEL[/versions/VERSION][/metadata], "
-         "POST /v1/models/MODEL[/versions/VERSION]:predict|:classify|:regress, GET /v1/models, "
+         "GET /v2/trace?seconds=N, GET /v2/coldstart, "
+         "GET /v1/models/MODEL[/versions/VERSION|/labels/LABEL][/metadata], "
+         "POST /v1/models/MODEL[/versions/VERSION|/labels/LABEL]:predict|:classify|:regress, "
+         "GET /v1/models, "
          "POST /v1/chat/completions, POST /v1/completions, POST /v1/responses, "
          "POST /v1/embeddings, POST /tokenize, POST /detokenize";
 }

@@ -20,6 +20,8 @@ enum class Verb : std::uint8_t {
   kMethodNotAllowed,
   kHello,
   kHealth,
+  kStages,
+  kColdStart,
   kMetrics,
   kTrace,
   kServerMetadata,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "baozi/model/servable.h"
+#include "baozi/model/state.h"
 
 namespace baozi::api {
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "baozi/llm/completion.h"
+#include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 
 namespace baozi::llm {

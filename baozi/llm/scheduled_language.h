@@ -61,6 +61,7 @@ class ScheduledLanguage final : public LanguageServable,
   const std::string& name() const noexcept override { return options_.name; }
   const std::string& version() const noexcept override { return options_.version; }
   std::string_view platform() const noexcept override { return "llama_gguf"; }
+  std::size_t memory_bytes() const noexcept override { return model_->facts().memory.total(); }
   const engine::Signature& signature() const noexcept override { return signature_; }
   const std::vector<std::string>& labels() const noexcept override { return labels_; }
   const model::Origin& origin() const noexcept override { return options_.origin; }

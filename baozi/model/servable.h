@@ -1,13 +1,13 @@
 // Servable: anything with a name that answers an InferRequest, be it one model behind its batcher
-// or a pipeline of many. Repository: the servables of a process, by name and version.
+// or a pipeline of many.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,6 +66,8 @@ class Servable {
     return none;
   }
   virtual bool ready() const noexcept = 0;
+  // What it takes of the memory, as far as can be estimated; 0: next to nothing.
+  virtual std::size_t memory_bytes() const noexcept { return 0; }
   virtual Statistics statistics() const = 0;
   // Whether a request that came now would be refused for want of room, so that a protocol can say
   // so without an exception being thrown. The answer may be stale by the time infer() is called,
@@ -74,69 +76,6 @@ class Servable {
   // Errors: kInvalidArgument (inputs do not fit the signature), kResourceExhausted (queue full),
   // kDeadlineExceeded, kCancelled, kUnavailable (not ready).
   virtual Task<InferResponse> infer(InferRequest request) = 0;
-};
-
-enum class State : std::uint8_t {
-  kAbsent,
-  kOpening,
-  kLoading,
-  kWarming,
-  kReady,
-  kDraining,
-  kUnloaded,
-  kFailed
-};
-std::string_view state_name(State state) noexcept;  // "ABSENT", "LOADING", …
-
-struct VersionStatus {
-  std::string name;
-  std::string version;
-  State state = State::kAbsent;
-  std::string reason;     // why it failed; "" otherwise
-  bool language = false;  // a language model, as is known before it is loaded
-};
-
-// Of all that is known together.
-enum class Readiness : std::uint8_t {
-  kStarting,  // something is still on its way, or nothing is known yet
-  kReady,     // everything is ready
-  kDegraded,  // nothing is on its way any more; something is ready, something failed
-  kFailed,    // nothing is ready, and nothing on its way
-};
-std::string_view readiness_name(Readiness readiness) noexcept;  // "starting", …
-
-// Thread safety: all methods. A servable handed out lives as long as its holder keeps it.
-class Repository {
- public:
-  // Replaces one of the same name and version.
-  void add(std::shared_ptr<Servable> servable);
-  void set_status(VersionStatus status);
-
-  // `version` "" means the highest that is ready. Errors: kNotFound with the names (or versions)
-  // there are; kUnavailable while the version is loading or when it failed, with the reason.
-  std::shared_ptr<Servable> find(std::string_view name, std::string_view version) const;
-  // Every version known, by name, then version in numeric order.
-  std::vector<VersionStatus> index() const;
-  // The versions of one name; kNotFound when there is none.
-  std::vector<VersionStatus> versions(std::string_view name) const;
-  // What was unloaded on request does not count.
-  Readiness readiness() const;
-  bool ready() const { return readiness() == Readiness::kReady; }
-
- private:
-  struct Entry {
-    VersionStatus status;
-    std::shared_ptr<Servable> servable;  // null until ready
-  };
-  struct VersionOrder {
-    bool operator()(const std::string& a, const std::string& b) const noexcept;
-  };
-  using Versions = std::map<std::string, Entry, VersionOrder>;
-
-  const Versions& find_locked(std::string_view name) const;
-
-  mutable std::shared_mutex mutex_;
-  std::map<std::string, Versions, std::less<>> entries_;  // guarded by mutex_
 };
 
 }  // namespace baozi::model

@@ -73,6 +73,7 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   const std::vector<std::string>& labels() const noexcept override { return options_.labels; }
   const model::Origin& origin() const noexcept override { return origin_; }
   bool ready() const noexcept override { return true; }
+  std::size_t memory_bytes() const noexcept override { return model_->memory_bytes(); }
   model::Statistics statistics() const override;
   std::optional<model::Refusal> refusal() const noexcept override;
 

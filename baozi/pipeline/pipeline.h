@@ -42,6 +42,7 @@
 
 #include "baozi/coro/task.h"
 #include "baozi/coro/this_task.h"
+#include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 
 namespace baozi::pipeline {

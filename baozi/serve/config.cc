@@ -11,6 +11,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/llm/scheduler.h"
+#include "baozi/serve/start_record.h"
 #include "baozi/serve/yaml_reader.h"
 
 namespace baozi::serve {
@@ -49,6 +50,35 @@ BatchConfig read_batch(YamlReader reader) {
   batch.delay = microseconds(reader.integer("delay_us", batch.delay.count(), 0, 60'000'000));
   reader.finish();
   return batch;
+}
+
+HoldConfig read_hold(YamlReader reader) {
+  HoldConfig hold;
+  hold.requests_max =
+      static_cast<int>(reader.integer("requests_max", hold.requests_max, 0, 10'000'000));
+  hold.timeout = milliseconds(reader.integer("timeout_ms", hold.timeout.count(), 1, kDayMs));
+  reader.finish();
+  return hold;
+}
+
+VersionConfig read_versions(YamlReader reader) {
+  VersionConfig versions;
+  versions.latest = static_cast<int>(reader.integer("latest", 1, 1, 1'000'000));
+  const bool all = reader.boolean("all", false);
+  versions.specific = reader.text_list("specific");
+  if (all) versions.which = VersionConfig::Which::kAll;
+  if (reader.has("specific")) {
+    versions.which = VersionConfig::Which::kSpecific;
+    if (versions.specific.empty()) reader.fail("it names no version", "specific");
+  }
+  if (int{reader.has("latest")} + int{all} + int{reader.has("specific")} > 1)
+    reader.fail("one of 'latest', 'all' and 'specific' says which versions are served, not two");
+  versions.labels = reader.text_map("labels");
+  const std::string change =
+      reader.choice("change_over", "keep_serving", {"keep_serving", "spare_memory"});
+  versions.spare_memory = change == "spare_memory";
+  reader.finish();
+  return versions;
 }
 
 std::vector<engine::Provider> read_providers(YamlReader& model, const fs::path& base) {
@@ -134,6 +164,10 @@ ModelConfig read_model(YamlReader& reader, const fs::path& base) {
   model.options.providers = read_providers(reader, base);
   model.language = read_language(reader.child("language"), base);
   model.language.engine.memory_bytes_max = model.options.memory_bytes_max;
+  model.versions = read_versions(reader.child("versions"));
+  model.on_demand = reader.choice("load", "at_start", {"at_start", "on_demand"}) == "on_demand";
+  model.pin = reader.boolean("pin", false);
+  model.sleep_after = std::chrono::seconds(reader.integer("sleep_after_s", 0, 0, kDayMs));
   reader.finish();
   return model;
 }
@@ -191,6 +225,7 @@ bool has_versions(const fs::path& folder) {
 Config config_of_folder(const fs::path& folder) {
   Config config;
   config.file = folder / "baozi.yaml";  // for relative paths only
+  config.start_record = default_start_record(folder);
   config.models_folder = folder;
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder))
@@ -232,6 +267,16 @@ Config parse_config(const std::string& text, const fs::path& file) {
   const fs::path base = config.base();
   YamlReader reader(root, file, "");
   config.http = read_http(reader.child("http"));
+  config.hold = read_hold(reader.child("hold"));
+  config.memory_bytes_max =
+      static_cast<std::size_t>(reader.integer("memory_bytes_max", 0, 0, std::int64_t{1} << 50));
+  config.loads_max = static_cast<int>(reader.integer("loads_max", 0, 0, 64));
+  config.reload = milliseconds(reader.integer("reload_ms", 0, 0, kDayMs));
+  if (const std::string record = reader.text("start_record", "default"); record == "default") {
+    config.start_record = default_start_record(config.file);
+  } else if (record != "off") {
+    config.start_record = base / record;
+  }
   config.cpu_threads = static_cast<int>(reader.integer("cpu_threads", 0, 0, 64));
   config.log_level = reader.choice("log_level", config.log_level,
                                    {"trace", "debug", "info", "warning", "error", "off"});
@@ -279,6 +324,7 @@ Config config_for(const fs::path& path, const std::string& name) {
   }
   Config config;
   config.file = absolute.parent_path() / "baozi.yaml";
+  config.start_record = default_start_record(absolute);
   ModelConfig model;
   model.path = absolute;
   const fs::path folder = fs::is_directory(absolute) ? absolute : absolute.parent_path();
@@ -321,6 +367,28 @@ std::vector<ModelVersion> find_versions(const fs::path& path) {
   std::ranges::sort(versions, {},
                     [](const ModelVersion& v) { return std::pair(v.version.size(), v.version); });
   return versions;
+}
+
+std::vector<ModelVersion> choose_versions(const VersionConfig& config,
+                                          std::vector<ModelVersion> found) {
+  if (config.which == VersionConfig::Which::kAll) return found;
+  if (config.which == VersionConfig::Which::kLatest) {
+    const auto count = std::min(found.size(), static_cast<std::size_t>(config.latest));
+    found.erase(found.begin(), found.end() - static_cast<std::ptrdiff_t>(count));
+    return found;
+  }
+  for (const std::string& wanted : config.specific) {
+    if (std::ranges::find(found, wanted, &ModelVersion::version) != found.end()) continue;
+    std::string there;
+    for (const ModelVersion& each : found) there += (there.empty() ? "" : ", ") + each.version;
+    throw Error(
+        Code::kNotFound,
+        fmt::format("there is no version {} ('versions.specific'); there are: {}", wanted, there));
+  }
+  std::erase_if(found, [&](const ModelVersion& each) {
+    return std::ranges::find(config.specific, each.version) == config.specific.end();
+  });
+  return found;
 }
 
 }  // namespace baozi::serve

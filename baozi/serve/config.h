@@ -56,6 +56,22 @@ struct LanguageConfig {
   std::size_t prefixes_bytes_max = std::size_t{1} << 30;
 };
 
+// Which of a model's versions are served, and how one takes another's place.
+struct VersionConfig {
+  enum class Which : std::uint8_t { kLatest, kAll, kSpecific };
+  Which which = Which::kLatest;
+  int latest = 1;                             // how many, for kLatest
+  std::vector<std::string> specific;          // for kSpecific
+  std::map<std::string, std::string> labels;  // "stable" → "3"
+  bool spare_memory = false;  // the old version goes before the new one is loaded, not after
+};
+
+// Requests for a model that is still being brought up.
+struct HoldConfig {
+  int requests_max = 1000;  // that wait; 0: none, they are told when to come again
+  std::chrono::milliseconds timeout{30'000};
+};
+
 struct ModelConfig {
   std::string name;
   std::filesystem::path path;  // a model file, or a folder of version folders
@@ -67,6 +83,11 @@ struct ModelConfig {
   std::filesystem::path labels;       // a class name a line
   engine::ModelOptions options;
   LanguageConfig language;
+  VersionConfig versions;
+  bool on_demand = false;               // loaded when it is asked for, not at the start
+  bool pin = false;                     // never unloaded to make room, nor put to sleep
+  std::chrono::seconds sleep_after{0};  // unused for so long, it is unloaded until it is asked for
+                                        // again; 0: never
 };
 
 struct PipelineConfig {
@@ -79,6 +100,12 @@ struct PipelineConfig {
 struct Config {
   std::filesystem::path file;  // where it came from; relative paths start at its folder
   HttpConfig http;
+  HoldConfig hold;
+  std::size_t memory_bytes_max = 0;     // of all models together; 0: no limit
+  int loads_max = 0;                    // models loaded beside each other; 0: by the cores
+  std::chrono::milliseconds reload{0};  // how often files are looked at for changes; 0: never
+  // What is remembered from one start to the next; empty: nothing.
+  std::filesystem::path start_record;
   int cpu_threads = 0;  // of the pool for pre- and post-processing; 0: one a core
   std::string log_level = "info";
   int requests_max = 20'000;                   // in flight in the whole process
@@ -112,5 +139,10 @@ struct ModelVersion {
   std::filesystem::path file;
 };
 std::vector<ModelVersion> find_versions(const std::filesystem::path& path);
+
+// Of those that were found, the ones to serve, ascending. Errors: kNotFound for a specific one that
+// is not there.
+std::vector<ModelVersion> choose_versions(const VersionConfig& config,
+                                          std::vector<ModelVersion> found);
 
 }  // namespace baozi::serve

@@ -9,23 +9,23 @@
 #include <utility>
 
 #include "baozi/api/http_api.h"
+#include "baozi/base/cold_start.h"
 #include "baozi/base/log.h"
 #include "baozi/coro/asio/asio_await.h"
 #include "baozi/coro/asio/asio_executor.h"
 #include "baozi/coro/event.h"
-#include "baozi/coro/lane.h"
 #include "baozi/coro/nursery.h"
-#include "baozi/coro/sleep.h"
 #include "baozi/coro/sync_wait.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/thread_pool.h"
 #include "baozi/engine/fake/fake_engine.h"
+#include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/net/http_server.h"
 #include "baozi/pipeline/admission.h"
 #include "baozi/pipeline/builtin/builtin.h"
 #include "baozi/pipeline/plugin.h"
-#include "baozi/serve/loader.h"
+#include "baozi/serve/life_cycle.h"
 
 namespace baozi::serve {
 namespace {
@@ -48,44 +48,6 @@ net::HttpServerOptions http_options(const HttpConfig& config) {
   return options;
 }
 
-// Loading by request, for KServe's repository extension, on the loader's lane.
-class LaneControl final : public api::ModelControl {
- public:
-  LaneControl(Loader& loader, model::Repository& repository, Executor& lane)
-      : loader_(loader), repository_(repository), lane_(lane) {}
-
-  Task<void> load(std::string name) override {
-    const Context& context = co_await this_context();
-    co_await switch_to(lane_);
-    loader_.load(name, context.stop);
-  }
-
-  Task<void> unload(std::string name) override {
-    std::vector<std::weak_ptr<model::Servable>> leaving = in_use(name);
-    co_await switch_to(lane_);
-    loader_.unload(name);
-    for (const std::weak_ptr<model::Servable>& servable : leaving) {
-      while (!servable.expired()) co_await sleep_for(kUnloadPoll);
-    }
-  }
-
- private:
-  static constexpr auto kUnloadPoll = std::chrono::milliseconds(5);
-
-  std::vector<std::weak_ptr<model::Servable>> in_use(const std::string& name) const {
-    std::vector<std::weak_ptr<model::Servable>> servables;
-    for (const model::VersionStatus& status : repository_.versions(name)) {
-      if (status.state == model::State::kReady)
-        servables.push_back(repository_.find(name, status.version));
-    }
-    return servables;
-  }
-
-  Loader& loader_;
-  model::Repository& repository_;
-  Executor& lane_;
-};
-
 }  // namespace
 
 // Members are destroyed in reverse: the I/O and HTTP side goes before what its requests use.
@@ -96,6 +58,7 @@ class Server::Impl {
         http_(io_, http_options(config_.http), api_),
         signals_(io_.context(), SIGTERM, SIGINT) {
     std::signal(SIGPIPE, SIG_IGN);
+    ready_registry();
     log().info("listening on http://{}:{}", config_.http.host, http_.port());
   }
 
@@ -113,13 +76,15 @@ class Server::Impl {
   Config config_;
   model::Repository repository_;
   ThreadPool cpu_{cpu_threads(config_), "cpu"};
-  Loader loader_{config_, repository_, ready_registry(), cpu_};
-  Lane load_lane_{"load"};
-  LaneControl control_{loader_, repository_, load_lane_};
+  LifeCycle life_cycle_{config_, repository_, cpu_};
   pipeline::Gate gate_{{.requests_max = static_cast<std::size_t>(config_.requests_max)}};
-  api::HttpApi api_{
-      repository_,
-      {.server_version = BAOZI_VERSION, .cpu = &cpu_, .control = &control_, .gate = &gate_}};
+  api::HttpApi api_{repository_,
+                    {.server_version = BAOZI_VERSION,
+                     .cpu = &cpu_,
+                     .control = &life_cycle_,
+                     .gate = &gate_,
+                     .hold = {.requests_max = static_cast<std::size_t>(config_.hold.requests_max),
+                              .timeout = config_.hold.timeout}}};
   Event stop_;
   std::exception_ptr fatal_;  // why the server must end; written before stop_ is set
   AsioExecutor io_{"io"};
@@ -129,21 +94,19 @@ class Server::Impl {
 
 // A plug-in that cannot be opened ends the server; a model that cannot be loaded does not.
 Task<void> Server::Impl::load(Impl* self) {
-  const Context& context = co_await this_context();
-  const Time start = Clock::now();
-  co_await switch_to(self->load_lane_);
+  co_await switch_to(self->cpu_);
   try {
-    for (const std::filesystem::path& plugin : self->config_.plugins) pipeline::load_plugin(plugin);
+    for (const std::filesystem::path& plugin : self->config_.plugins) {
+      const cold_start::Phase phase("plugin", plugin.filename().string());
+      pipeline::load_plugin(plugin);
+    }
   } catch (const Error&) {
     self->fatal_ = std::current_exception();
     self->stop_.set();
     co_return;
   }
-  self->loader_.load_all(context.stop);
-  log().info(
-      "{} after {} ms",
-      self->repository_.ready() ? "everything is ready" : "loading has ended, not all is ready",
-      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count());
+  Task<void> living = self->life_cycle_.run();
+  co_await std::move(living);
 }
 
 // The first signal drains, the second ends at once what still runs.
@@ -183,7 +146,7 @@ Task<void> join(Nursery* nursery) { co_await nursery->join(); }
 }  // namespace
 
 int Server::Impl::run() {
-  loader_.announce();
+  life_cycle_.announce();
   Nursery root(io_);
   root.spawn(serve(this));
   std::thread io([this] {
@@ -198,6 +161,7 @@ int Server::Impl::run() {
   }
   io_.stop();
   io.join();
+  life_cycle_.remember();
   if (failed) std::rethrow_exception(failed);
   log().info("stopped");
   return 0;

@@ -1,0 +1,117 @@
+// LifeCycle: brings what a Config names into the Repository and takes it out again: loads models
+// beside each other, what is waited for first and then what was used most; makes pipelines when
+// their models are there; loads anew what changed.
+//
+//   LifeCycle life_cycle(config, repository, cpu);
+//   life_cycle.announce();                  // from now on clients are told what there will be
+//   nursery.spawn(life_cycle.run());        // until it is stopped
+//   co_await life_cycle.load("resnet");     // by request
+//
+// A load belongs to nobody: who waits for it may leave without ending it. Thread safety: load,
+// unload and remember from any thread; announce before run.
+#pragma once
+
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "baozi/api/model_control.h"
+#include "baozi/coro/event.h"
+#include "baozi/coro/executor.h"
+#include "baozi/coro/stop.h"
+#include "baozi/coro/task.h"
+#include "baozi/model/load_queue.h"
+#include "baozi/model/repository.h"
+#include "baozi/model/residency.h"
+#include "baozi/serve/config.h"
+#include "baozi/serve/start_record.h"
+
+namespace baozi::serve {
+
+class LifeCycle final : public api::ModelControl {
+ public:
+  // All outlive it. `cpu` is where pipelines are made and compute.
+  LifeCycle(const Config& config, model::Repository& repository, Executor& cpu);
+  ~LifeCycle() override;
+
+  // Enters every version and pipeline in the repository, so that clients are told what is coming
+  // from the start. A model whose files are missing is entered as failed. Reads folders, no models.
+  void announce();
+
+  // Brings up what was announced, then what is asked for; looks for changes. Ends when stopped.
+  Task<void> run();
+
+  // Loads the versions of one model or pipeline anew, from what its files are now. What is served
+  // goes on being served until its successor is there. Errors: kNotFound, and what the engine says
+  // of the file.
+  Task<void> load(std::string name) override;
+  // Returns when the requests that ran on it have ended. Errors: kNotFound.
+  Task<void> unload(std::string name) override;
+
+  // Writes down how much each model was used, for the next start. Blocks; errors are logged.
+  void remember() noexcept;
+
+ private:
+  struct Job;
+  using JobPtr = std::shared_ptr<Job>;
+  using Key = std::pair<std::string, std::string>;  // name and version
+  struct Known {
+    ModelConfig model;
+    ModelVersion version;
+  };
+
+  static Task<void> work(LifeCycle* self);
+  static Task<void> bring_up(LifeCycle* self, const PipelineConfig* pipeline);
+  static Task<void> watch(LifeCycle* self);
+  static Task<void> put_to_sleep(LifeCycle* self);
+  static Task<void> remember_now_and_then(LifeCycle* self);
+
+  ModelConfig config_of(const std::string& name) const;
+  std::vector<ModelConfig> all_models() const;
+  JobPtr enqueue(const ModelConfig& model, const ModelVersion& version, bool wanted);
+  JobPtr enqueue_locked(const ModelConfig& model, const ModelVersion& version, bool wanted);
+  JobPtr take();
+  void carry_out(Job& job, const StopToken& stop);
+  void wanted(const std::string& name, const std::string& version);
+  void want_locked(const std::string& name, const std::string& version);
+  void publish_estimates_locked();
+  void note_if_settled();
+  void make(const PipelineConfig& pipeline);
+  Task<std::exception_ptr> change(ModelConfig model, std::vector<ModelVersion> versions,
+                                  std::vector<ModelVersion> anew);
+  Task<void> look_for_changes(ModelConfig model);
+  bool is_pinned(const ModelConfig& model) const;
+  Task<void> make_room(JobPtr job);
+  Task<void> trim(JobPtr job);
+  void resides(const Job& job, std::size_t bytes);
+  void left(const std::string& name, const std::string& version);
+  Task<void> evict(std::string name, std::string version, std::string reason);
+  Task<void> retire(std::string name, std::string version, std::string reason);
+  Task<void> retire_others(ModelConfig model, std::vector<ModelVersion> versions);
+
+  const Config& config_;
+  model::Repository& repository_;
+  Executor& cpu_;
+  const std::size_t lanes_;
+  const Time began_;
+  StartRecord record_;
+  Event work_;  // set while the queue may hold something
+
+  std::mutex mutex_;
+  // Guarded by mutex_:
+  std::map<Key, Known> known_;  // what may be asked for
+  model::LoadQueue queue_;
+  std::map<Key, JobPtr> queued_;
+  std::vector<JobPtr> running_;
+  std::map<Key, std::string> seen_;                  // the stamp of each file that was tried
+  std::map<std::string, std::uint64_t> remembered_;  // how often each was asked for by then
+  model::Residency residency_;
+  std::map<std::string, Key> resident_keys_;  // by the name they have there
+  bool settled_ = false;
+};
+
+}  // namespace baozi::serve

@@ -1,0 +1,262 @@
+// LifeCycle's jobs: models that are loaded, and pipelines that are made.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "baozi/base/cold_start.h"
+#include "baozi/base/error.h"
+#include "baozi/base/log.h"
+#include "baozi/coro/this_task.h"
+#include "baozi/serve/life_cycle_parts.h"
+#include "baozi/serve/loader.h"
+
+namespace baozi::serve {
+namespace {
+
+using model::State;
+using model::VersionStatus;
+using std::chrono::milliseconds;
+
+std::string reason_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "unknown error";
+  }
+}
+
+std::uintmax_t size_of(const std::filesystem::path& file) {
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(file, error);
+  return error ? 0 : size;
+}
+
+// Of a load that was never seen: what it took on small machines.
+Duration guess_load_time(const std::filesystem::path& file) {
+  constexpr double kBytesASecond = 300e6;
+  const double seconds = 0.1 + static_cast<double>(size_of(file)) / kBytesASecond;
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace
+
+// On a lane of its own.
+Task<void> LifeCycle::work(LifeCycle* self) {
+  const Context& context = co_await this_context();
+  for (;;) {
+    if (const JobPtr job = self->take()) {
+      Task<void> making_room = self->make_room(job);
+      try {
+        co_await std::move(making_room);
+      } catch (const Error&) {
+        job->error = std::current_exception();
+      }
+      self->carry_out(*job, context.stop);
+      throw_if_stopped(context.stop);
+      Task<void> trimming = self->trim(job);
+      co_await std::move(trimming);
+      continue;
+    }
+    co_await self->work_.wait();
+  }
+}
+
+LifeCycle::JobPtr LifeCycle::enqueue(const ModelConfig& model, const ModelVersion& version,
+                                     bool is_wanted) {
+  const std::lock_guard lock(mutex_);
+  known_.insert_or_assign(Key(model.name, version.version), Known{model, version});
+  // Who wants what is being loaded just now gets that.
+  const auto running = std::ranges::find_if(running_, [&](const JobPtr& job) {
+    return job->key() == Key(model.name, version.version) && job->stamp == stamp_of(version.file);
+  });
+  if (running != running_.end()) return *running;
+  return enqueue_locked(model, version, is_wanted);
+}
+
+LifeCycle::JobPtr LifeCycle::enqueue_locked(const ModelConfig& model, const ModelVersion& version,
+                                            bool is_wanted) {
+  JobPtr& job = queued_[{model.name, version.version}];
+  if (job == nullptr) {
+    job = std::make_shared<Job>();
+    job->model = model;
+    job->version = version;
+    job->expected = record_.load_time(model.name);
+    if (job->expected == Duration::zero()) job->expected = guess_load_time(version.file);
+    queue_.add({.name = model.name,
+                .version = version.version,
+                .uses = record_.uses(model.name),
+                .expected = job->expected});
+  }
+  if (is_wanted) queue_.want(model.name, version.version);
+  publish_estimates_locked();
+  work_.set();
+  return job;
+}
+
+LifeCycle::JobPtr LifeCycle::take() {
+  const std::lock_guard lock(mutex_);
+  // One load of a version at a time; the lane that has it looks here again.
+  const auto may = [this](const model::LoadQueue::Item& item) {
+    return std::ranges::none_of(
+        running_, [&](const JobPtr& job) { return job->key() == Key(item.name, item.version); });
+  };
+  const std::optional<model::LoadQueue::Item> item = queue_.take(may);
+  if (!item) {
+    work_.reset();
+    return nullptr;
+  }
+  const auto at = queued_.find({item->name, item->version});
+  JobPtr job = std::move(at->second);
+  queued_.erase(at);
+  job->begun = Clock::now();
+  job->stamp = stamp_of(job->version.file);
+  running_.push_back(job);
+  publish_estimates_locked();
+  return job;
+}
+
+// A version that is served stays so until its successor is there, and when that fails.
+void LifeCycle::carry_out(Job& job, const StopToken& stop) {
+  const auto [name, version] = job.key();
+  const cold_start::Phase phase("load", name + "/" + version);
+  const auto end = [&job]() noexcept { job.stop.request_stop(); };
+  const StopCallback on_stop(stop, end);
+  const bool serving = serves(repository_, name, version);
+  const auto move_to = [&](State state, const std::string& reason = {}) {
+    if (!serving) repository_.set_status(status_for(job.model, job.version, state, reason));
+  };
+  try {
+    move_to(State::kOpening);
+    throw_if_stopped(job.stop.token());
+    if (job.error) std::rethrow_exception(job.error);  // there is no room for it
+    move_to(State::kLoading);
+    std::shared_ptr<model::Servable> servable =
+        open_model(job.model, job.version, job.stop.token());
+    const Duration took = Clock::now() - job.begun;
+    record_.loaded(name, took, servable->memory_bytes());
+    resides(job, servable->memory_bytes());
+    repository_.add(std::move(servable));
+    log().info("{} version {} is ready after {} ms", name, version,
+               std::chrono::duration_cast<milliseconds>(took).count());
+  } catch (...) {
+    job.error = std::current_exception();
+    if (!serving) left(name, version);
+    const std::string reason = reason_of(job.error);
+    const bool given_up = job.stop.stop_requested();
+    move_to(given_up ? State::kUnloaded : State::kFailed, reason);
+    if (serving) {
+      log().warn("{} version {} stays as it was: {}", name, version, reason);
+    } else if (!given_up) {
+      log().error("{} is not served: {}", name, reason);
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    seen_[job.key()] = job.stamp;
+    std::erase_if(running_, [&job](const JobPtr& each) { return each.get() == &job; });
+    publish_estimates_locked();
+  }
+  job.done.set();
+  note_if_settled();
+}
+
+// Somebody waits for it. On that one's thread: nothing here blocks.
+void LifeCycle::wanted(const std::string& name, const std::string& version) {
+  const std::lock_guard lock(mutex_);
+  const auto pipeline = std::ranges::find(config_.pipelines, name, &PipelineConfig::name);
+  if (pipeline == config_.pipelines.end()) return want_locked(name, version);
+  // Its models are named by its options; which of them, only it knows.
+  for (const auto& [option, value] : pipeline->options) {
+    for (const VersionStatus& status : repository_.index()) {
+      if (status.name == value && status.state == State::kAbsent)
+        want_locked(status.name, status.version);
+    }
+  }
+}
+
+void LifeCycle::want_locked(const std::string& name, const std::string& version) {
+  for (const JobPtr& job : running_) {
+    if (job->key() == Key(name, version)) return;
+  }
+  const auto known = known_.find({name, version});
+  if (known != known_.end()) enqueue_locked(known->second.model, known->second.version, true);
+}
+
+void LifeCycle::publish_estimates_locked() {
+  const Time now = Clock::now();
+  std::vector<Duration> busy(lanes_);
+  for (std::size_t i = 0; i < running_.size(); ++i) {
+    const Job& job = *running_[i];
+    // One that takes longer than thought is thought to take as long again as it is late.
+    const Time ready_at = std::max(job.begun + job.expected, now + (now - job.begun) / 4);
+    if (i < busy.size()) busy[i] = ready_at - now;
+    repository_.set_estimate(job.model.name, job.version.version, ready_at);
+  }
+  for (const model::LoadQueue::Forecast& each : queue_.forecast(busy))
+    repository_.set_estimate(each.item->name, each.item->version, now + each.ready_in);
+}
+
+void LifeCycle::note_if_settled() {
+  const model::Readiness readiness = repository_.readiness();
+  if (readiness == model::Readiness::kStarting) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(settled_, true)) return;
+  }
+  cold_start::ready();
+  log().info("{} after {} ms",
+             readiness == model::Readiness::kReady ? "everything is ready"
+                                                   : "loading has ended, not all is ready",
+             std::chrono::duration_cast<milliseconds>(Clock::now() - began_).count());
+}
+
+Task<void> LifeCycle::bring_up(LifeCycle* self, const PipelineConfig* pipeline) {
+  for (;;) {
+    std::optional<VersionStatus> awaited;
+    try {
+      self->make(*pipeline);
+    } catch (const model::NotReady& error) {
+      if (error.coming()) awaited = error.status();
+    } catch (const std::exception&) {
+      // It is noted in the repository.
+    }
+    self->note_if_settled();
+    if (!awaited) co_return;
+    using Hurry = model::Repository::Hurry;
+    Task<std::shared_ptr<model::Servable>> waiting = self->repository_.wait(
+        awaited->name, awaited->version, awaited->on_demand ? Hurry::kWanted : Hurry::kNone);
+    try {
+      co_await std::move(waiting);
+    } catch (const model::NotReady&) {
+      // The next attempt says so.
+    }
+    const std::optional<VersionStatus> status = status_of(self->repository_, pipeline->name, "1");
+    if (status && status->state == State::kUnloaded) co_return;  // on request, meanwhile
+  }
+}
+
+void LifeCycle::make(const PipelineConfig& pipeline) {
+  const auto fail = [&](const std::string& reason) {
+    const bool serving = serves(repository_, pipeline.name, "1");
+    log().error("{} is not {}: {}", pipeline.name, serving ? "made anew" : "served", reason);
+    if (serving) return;
+    repository_.set_status(
+        {.name = pipeline.name, .version = "1", .state = State::kFailed, .reason = reason});
+  };
+  try {
+    const cold_start::Phase phase("pipeline", pipeline.name);
+    repository_.add(open_pipeline(config_, pipeline, repository_, cpu_));
+    log().info("pipeline {} is ready", pipeline.name);
+  } catch (const model::NotReady& error) {
+    if (!error.coming()) fail(error.message());
+    throw;
+  } catch (const std::exception& error) {
+    fail(error.what());
+    throw;
+  }
+}
+
+}  // namespace baozi::serve

@@ -1,0 +1,61 @@
+// What the sources of LifeCycle share. Internal to them.
+#pragma once
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "baozi/base/clock.h"
+#include "baozi/coro/event.h"
+#include "baozi/coro/stop.h"
+#include "baozi/model/repository.h"
+#include "baozi/serve/config.h"
+#include "baozi/serve/life_cycle.h"
+
+namespace baozi::serve {
+
+struct LifeCycle::Job {
+  ModelConfig model;
+  ModelVersion version;
+  Duration expected{};
+  Time begun = kNever;
+  std::string stamp;  // of the file, when the load began
+  StopSource stop;    // nobody wants it any more
+  Event done;
+  std::exception_ptr error;  // written before `done` is set
+
+  Key key() const { return {model.name, version.version}; }
+};
+
+// By its name: no engine is opened for it.
+inline bool is_language(const std::filesystem::path& file) { return file.extension() == ".gguf"; }
+
+inline model::VersionStatus status_for(const ModelConfig& model, const ModelVersion& version,
+                                       model::State state, std::string reason = {}) {
+  return {.name = model.name,
+          .version = version.version,
+          .state = state,
+          .reason = std::move(reason),
+          .language = is_language(version.file),
+          .on_demand = model.on_demand};
+}
+
+std::optional<model::VersionStatus> status_of(const model::Repository& repository,
+                                              const std::string& name, const std::string& version);
+bool serves(const model::Repository& repository, const std::string& name,
+            const std::string& version);
+
+inline bool contains(const std::vector<ModelVersion>& versions, const std::string& version) {
+  return std::ranges::find(versions, version, &ModelVersion::version) != versions.end();
+}
+
+// Differs when the file was written or replaced. What it refers to (external data) is not looked
+// at.
+std::string stamp_of(const std::filesystem::path& file);
+
+}  // namespace baozi::serve
