@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "apps/commands.h"
@@ -23,6 +24,9 @@ int report(const char* message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // ONNX Runtime's own builds keep a record of what is loaded, and send it off, unless told not to;
+  // baozi does neither. Set while there is one thread only (see engine/onnx/onnx_runtime.cc).
+  ::setenv("ORT_DISABLE_TELEMETRY", "1", 0);
   CLI::App app{
       "baozi: an inference server that is hot from the first request.\n"
       "Serves ONNX models and pipelines of them over KServe v2 and TensorFlow Serving's REST.",
@@ -38,13 +42,15 @@ int main(int argc, char** argv) {
       "  baozi run baozi.yaml --name classify photo.jpg\n"
       "  baozi chat model.gguf\n"
       "  baozi inspect model.onnx\n"
-      "  baozi coldstart model.onnx             where the time of a start goes");
+      "  baozi coldstart model.onnx             where the time of a start goes\n"
+      "  baozi prepare baozi.yaml               make the next starts quicker");
   baozi::apps::Command command;
   baozi::apps::add_serve(app, command);
   baozi::apps::add_run(app, command);
   baozi::apps::add_chat(app, command);
   baozi::apps::add_inspect(app, command);
   baozi::apps::add_coldstart(app, command);
+  baozi::apps::add_prepare(app, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -55,7 +55,7 @@ class UsageTest(CommandTest):
     def test_help(self):
         done = harness.run("--help")
         self.assertEqual(done.returncode, 0)
-        for word in ("serve", "run", "inspect", "Examples:"):
+        for word in ("serve", "run", "inspect", "prepare", "Examples:"):
             self.assertIn(word, done.stdout)
         for command, words in (("serve", ("--host", "--http-port", "--plugin", "--name",
                                           "--log-level", "SIGTERM")),

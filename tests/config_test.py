@@ -25,6 +25,7 @@ start_record: "off"
 cpu_threads: 2
 log_level: warning
 requests_max: 500
+prepared: {folder: artefacts, bytes_max: 1000000}
 plugins: []
 models:
   - path: bun.fake

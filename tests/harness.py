@@ -9,6 +9,7 @@ Environment: BAOZI, the binary; BAOZI_CACHE, where models and pictures are. A se
 own process id, whatever a test did.
 """
 
+import atexit
 import http.client
 import json
 import os
@@ -29,6 +30,10 @@ BAOZI = Path(os.environ.get("BAOZI", ROOT / "build/release/bin/baozi")).resolve(
 CACHE = Path(os.environ.get("BAOZI_CACHE", ROOT / ".cache")).resolve()
 MODELS, DATA, HOSTILE = CACHE / "models", CACHE / "data", CACHE / "hostile"
 HOST = "127.0.0.1"
+# What servers prepare of models is shared by the tests of one file, and is nobody else's.
+CACHE_HOME = tempfile.TemporaryDirectory(prefix="baozi-test-cache-")
+atexit.register(CACHE_HOME.cleanup)
+ENVIRONMENT = {**os.environ, "XDG_CACHE_HOME": CACHE_HOME.name}
 # Sanitizers make everything slower; tests that wait multiply their patience by this.
 SLOWNESS = int(os.environ.get("BAOZI_SLOWNESS", "1"))
 READY_SECONDS_MAX = 60 * SLOWNESS
@@ -81,7 +86,7 @@ class Server:
         command = [str(BAOZI), "serve", str(what), "--http-port", "0", *map(str, arguments)]
         self.process = subprocess.Popen(
             command, stdout=self.log_file, stderr=subprocess.STDOUT,
-            env={**os.environ, "XDG_STATE_HOME": self.folder.name, **(environment or {})})
+            env={**ENVIRONMENT, "XDG_STATE_HOME": self.folder.name, **(environment or {})})
         try:
             self.port = wait_until(self.find_port, f"the port of {command}")
         except AssertionError as error:
@@ -214,7 +219,7 @@ class ServerTest(unittest.TestCase):
 def run(*arguments, stdin=None, seconds=60):
     """`baozi …` to its end: the finished process, its output as text."""
     return subprocess.run([str(BAOZI), *map(str, arguments)], input=stdin, capture_output=True,
-                          text=True, timeout=seconds * SLOWNESS)
+                          text=True, timeout=seconds * SLOWNESS, env=ENVIRONMENT)
 
 
 def as_json(value):

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -35,6 +36,13 @@ struct Provider {
       library;  // a plug-in provider's shared object; empty: one built into the engine
 };
 
+// Where what engines made of models is kept, so that these load quickly the next time
+// (prepared_store.h).
+struct PreparedOptions {
+  std::filesystem::path folder = {};  // empty: nowhere
+  std::uint64_t bytes_max = std::uint64_t{8} << 30;
+};
+
 // Constant after load. The defaults suit a server: one thread an instance, no spinning.
 struct ModelOptions {
   int threads = 1;                                    // intra-op threads an instance
@@ -42,6 +50,20 @@ struct ModelOptions {
   int optimization_level = 99;                        // 0 none, 1 basic, 2 extended, 99 all
   std::map<std::string, std::string> session_config;  // the engine's own key-value entries
   std::size_t memory_bytes_max = 0;  // refuse to load above this estimate; 0: no limit
+  PreparedOptions prepared;
+};
+
+// What Engine::prepare did.
+struct Preparation {
+  enum class State : std::uint8_t {
+    kNone,   // there is no such thing for this model; `why`
+    kThere,  // it was there
+    kMade,
+  };
+  State state = State::kNone;
+  std::string why = {};
+  std::filesystem::path folder = {};
+  std::uint64_t bytes = 0;  // of the artefact
 };
 
 struct Capabilities {
@@ -77,6 +99,8 @@ class Model {
   // `allocator` must outlive the instance and gives the memory of outputs whose shape is not known
   // before.
   virtual std::unique_ptr<Instance> create_instance(Allocator& allocator) = 0;
+  // Whether it was loaded from what prepare() made.
+  virtual bool prepared() const noexcept { return false; }
 };
 
 class Engine {
@@ -92,6 +116,13 @@ class Engine {
   // (above memory_bytes_max).
   virtual std::shared_ptr<Model> load(const std::filesystem::path& file,
                                       const ModelOptions& options, StopToken stop) = 0;
+  // Makes what lets load() of the same file and options be quick from now on, in this process and
+  // others, and keeps it in options.prepared.folder. load() gives the same model, with the same
+  // answers, with it and without. Takes the time and memory of a load and more; waits while another
+  // process prepares. Errors: as load; kResourceExhausted (disk full), kPermissionDenied. Then
+  // nothing is left of it, and load() goes on without.
+  virtual Preparation prepare(const std::filesystem::path& file, const ModelOptions& options,
+                              StopToken stop);
   // Whether its models are language models, for load_language, or others, for load.
   virtual bool of_language() const noexcept { return false; }
   // A language model (language.h). Errors: as load; kUnimplemented for an engine without them.

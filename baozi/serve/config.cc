@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -12,6 +11,8 @@
 #include "baozi/base/error.h"
 #include "baozi/llm/scheduler.h"
 #include "baozi/serve/start_record.h"
+#include "baozi/serve/prepared_config.h"
+#include "baozi/serve/user_cache.h"
 #include "baozi/serve/yaml_reader.h"
 
 namespace baozi::serve {
@@ -245,13 +246,7 @@ Config config_of_folder(const fs::path& folder) {
 
 }  // namespace
 
-fs::path default_prefixes() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/')
-    return fs::path(cache) / "baozi/prefixes";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-    return fs::path(home) / ".cache/baozi/prefixes";
-  return {};
-}
+fs::path default_prefixes() { return user_cache("prefixes"); }
 
 Config parse_config(const std::string& text, const fs::path& file) {
   Config config;
@@ -282,6 +277,7 @@ Config parse_config(const std::string& text, const fs::path& file) {
                                    {"trace", "debug", "info", "warning", "error", "off"});
   config.requests_max =
       static_cast<int>(reader.integer("requests_max", config.requests_max, 1, 10'000'000));
+  config.prepared = read_prepared(reader.child("prepared"), base);
   for (const std::string& plugin : reader.text_list("plugins"))
     config.plugins.push_back(base / plugin);
   for (YamlReader& model : reader.children("models"))

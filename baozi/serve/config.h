@@ -17,6 +17,7 @@
 
 #include "baozi/engine/engine.h"
 #include "baozi/engine/language.h"
+#include "baozi/serve/prepared_config.h"
 
 namespace baozi::serve {
 
@@ -108,7 +109,8 @@ struct Config {
   std::filesystem::path start_record;
   int cpu_threads = 0;  // of the pool for pre- and post-processing; 0: one a core
   std::string log_level = "info";
-  int requests_max = 20'000;                   // in flight in the whole process
+  int requests_max = 20'000;  // in flight in the whole process
+  engine::PreparedOptions prepared = default_prepared();
   std::vector<std::filesystem::path> plugins;  // shared libraries with pipelines
   std::filesystem::path models_folder;         // "": none; models added to it later can be loaded
   std::vector<ModelConfig> models;

@@ -29,6 +29,7 @@ http: {host: 0.0.0.0, port: 0, body_bytes_max: 1000, connections_max: 7, head_ti
 cpu_threads: 3
 log_level: debug
 requests_max: 9
+prepared: {folder: kept, bytes_max: 77}
 plugins: [libmine.so]
 models:
   - name: text
@@ -56,6 +57,8 @@ pipelines:
   EXPECT_EQ(config.http.drain_timeout.count(), 3);
   EXPECT_EQ(config.cpu_threads, 3);
   EXPECT_EQ(config.requests_max, 9);
+  EXPECT_EQ(config.prepared.folder, "/shop/kept");
+  EXPECT_EQ(config.prepared.bytes_max, 77u);
   ASSERT_EQ(config.plugins.size(), 1u);
   EXPECT_EQ(config.plugins[0], "/shop/libmine.so");
   ASSERT_EQ(config.models.size(), 1u);
@@ -70,6 +73,19 @@ pipelines:
   EXPECT_EQ(model.options.providers[1].library, "/shop/libep.so");
   ASSERT_EQ(config.pipelines.size(), 1u);
   EXPECT_EQ(config.pipelines[0].options.at("skip_failed"), "true");
+}
+
+TEST(Config, PreparedModelsAreKeptInTheUsersCacheUnlessItSaysElse) {
+  const auto folder_of = [](const std::string& text) {
+    return parse_config("models: [{path: a.onnx}]\n" + text, "/shop/baozi.yaml").prepared.folder;
+  };
+  EXPECT_EQ(folder_of(""), default_prepared().folder);
+  EXPECT_EQ(folder_of("prepared: {folder: default}"), default_prepared().folder);
+  EXPECT_TRUE(default_prepared().folder.empty() || default_prepared().folder.is_absolute());
+  EXPECT_EQ(folder_of("prepared: {folder: off}"), "");
+  EXPECT_EQ(folder_of("prepared: {folder: /elsewhere}"), "/elsewhere");
+  EXPECT_THAT(error_of("models: [{path: a}]\nprepared: {foldr: x}"), HasSubstr("'folder'"));
+  EXPECT_THAT(error_of("models: [{path: a}]\nprepared: {bytes_max: -1}"), HasSubstr("bytes_max"));
 }
 
 TEST(Config, TypoNamesFileLineColumnAndTheFix) {

@@ -28,6 +28,7 @@
 #include "baozi/model/repository.h"
 #include "baozi/model/residency.h"
 #include "baozi/serve/config.h"
+#include "baozi/serve/preparer.h"
 #include "baozi/serve/start_record.h"
 
 namespace baozi::serve {
@@ -112,6 +113,8 @@ class LifeCycle final : public api::ModelControl {
   model::Residency residency_;
   std::map<std::string, Key> resident_keys_;  // by the name they have there
   bool settled_ = false;
+
+  Preparer preparer_;  // of the next start, once everything is ready
 };
 
 }  // namespace baozi::serve

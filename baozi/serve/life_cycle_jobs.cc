@@ -133,12 +133,14 @@ void LifeCycle::carry_out(Job& job, const StopToken& stop) {
     throw_if_stopped(job.stop.token());
     if (job.error) std::rethrow_exception(job.error);  // there is no room for it
     move_to(State::kLoading);
-    std::shared_ptr<model::Servable> servable =
-        open_model(job.model, job.version, job.stop.token());
+    ModelConfig configured = job.model;
+    configured.options.prepared = config_.prepared;
+    std::shared_ptr<model::Servable> servable = open_model(configured, job.version, job.stop.token());
     const Duration took = Clock::now() - job.begun;
     record_.loaded(name, took, servable->memory_bytes());
     resides(job, servable->memory_bytes());
     repository_.add(std::move(servable));
+    preparer_.add({name, engine_of(configured, job.version), job.version.file, configured.options});
     log().info("{} version {} is ready after {} ms", name, version,
                std::chrono::duration_cast<milliseconds>(took).count());
   } catch (...) {
@@ -207,6 +209,7 @@ void LifeCycle::note_if_settled() {
     if (std::exchange(settled_, true)) return;
   }
   cold_start::ready();
+  preparer_.begin();
   log().info("{} after {} ms",
              readiness == model::Readiness::kReady ? "everything is ready"
                                                    : "loading has ended, not all is ready",

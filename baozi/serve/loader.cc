@@ -82,10 +82,14 @@ std::shared_ptr<model::Servable> open_language(engine::Engine& engine, const Mod
 
 }  // namespace
 
+engine::Engine& engine_of(const ModelConfig& model, const ModelVersion& version) {
+  return model.engine.empty() ? engine::engine_for(version.file)
+                              : engine::open_engine(model.engine);
+}
+
 std::shared_ptr<model::Servable> open_model(const ModelConfig& model, const ModelVersion& version,
                                             StopToken stop) {
-  engine::Engine& engine =
-      model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
+  engine::Engine& engine = engine_of(model, version);
   if (engine.of_language()) return open_language(engine, model, version, std::move(stop));
   pipeline::BatchedModelOptions options;
   options.name = model.name;
@@ -97,6 +101,7 @@ std::shared_ptr<model::Servable> open_model(const ModelConfig& model, const Mode
   options.batch = batch_options(model);
   options.pad = model.pad;
   std::shared_ptr<engine::Model> loaded = engine.load(version.file, model.options, stop);
+  if (loaded->prepared()) log().debug("{} is loaded as it was prepared", model.name);
   if (!loaded->signature().batchable()) options.batch.max_batch = 1;
   return std::make_shared<pipeline::BatchedModel>(std::move(loaded), std::move(options));
 }

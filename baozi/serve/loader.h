@@ -8,11 +8,15 @@
 
 #include "baozi/coro/executor.h"
 #include "baozi/coro/stop.h"
+#include "baozi/engine/engine.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/serve/config.h"
 
 namespace baozi::serve {
+
+// The engine that opens it. Errors: as engine::engine_for and open_engine.
+engine::Engine& engine_of(const ModelConfig& model, const ModelVersion& version);
 
 // One version of a model as a servable. Errors: as engine::Engine::load, and kNotFound for a
 // missing labels file.

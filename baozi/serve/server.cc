@@ -25,6 +25,7 @@
 #include "baozi/pipeline/admission.h"
 #include "baozi/pipeline/builtin/builtin.h"
 #include "baozi/pipeline/plugin.h"
+#include "baozi/serve/engine_opener.h"
 #include "baozi/serve/life_cycle.h"
 
 namespace baozi::serve {
@@ -59,6 +60,7 @@ class Server::Impl {
         signals_(io_.context(), SIGTERM, SIGINT) {
     std::signal(SIGPIPE, SIG_IGN);
     ready_registry();
+    std::signal(SIGXFSZ, SIG_IGN);  // a file that gets too large is an error as any other
     log().info("listening on http://{}:{}", config_.http.host, http_.port());
   }
 
@@ -74,6 +76,7 @@ class Server::Impl {
   static Task<void> await_signals(Impl* self);
 
   Config config_;
+  EngineOpener opener_{config_};
   model::Repository repository_;
   ThreadPool cpu_{cpu_threads(config_), "cpu"};
   LifeCycle life_cycle_{config_, repository_, cpu_};

@@ -38,13 +38,15 @@ def start_bare(setting: Setting) -> tuple[Process, int]:
     return Process([setting.program("http_constant"), str(port)], setting.out / "bare.log"), port
 
 
-def start_python(setting: Setting, label: str, command: Callable[[int], list[str]]):
+def start_python(setting: Setting, label: str, command: Callable[[int], list[str]],
+                 more: dict[str, str] | None = None) -> tuple[Process, int]:
     python = setting.cache / "bench-venv" / "bin" / "python"
     if not python.exists():
         raise NotRun("the peers' Python environment is missing (setup/setup.sh bench makes it)")
     port = free_port()
     env = {"BENCH_MODEL": str(setting.model("noop") / "1" / "model.onnx"), "PYTHONPATH": "",
-           "PYTHONDONTWRITEBYTECODE": "1", "PATH": f"{python.parent}:{os.environ['PATH']}"}
+           "PYTHONDONTWRITEBYTECODE": "1", "PATH": f"{python.parent}:{os.environ['PATH']}",
+           **(more or {})}
     process = Process([python, *command(port)], setting.out / f"{label}.log", env)
     return process, port
 

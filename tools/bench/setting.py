@@ -72,7 +72,9 @@ class Setting(NamedTuple):
         port = free_port()
         command = [self.program("baozi"), "serve", config, "--host", HOST, "--http-port",
                    str(port), "--log-level", "warning"]
-        return Process(command, self.out / f"{label}.log"), port
+        # What is prepared of models is kept here: the user's own is not touched.
+        env = {"XDG_CACHE_HOME": str(self.out / "cache")}
+        return Process(command, self.out / f"{label}.log", env), port
 
     def wrk(self, port: int, path: str, body: Path, connections: int, seconds: float) -> dict:
         script = HERE / "wrk_post.lua"

@@ -49,6 +49,7 @@ STEPS = (
     Step("build_minilm", ("demo", "test", "bench")),
     Step("build_smollm2", ("demo", "test", "bench", "bench-llm")),
     Step("build_minilm_int8", ("bench",), ("build_minilm",)),
+    Step("build_resnet50", ("bench",)),
     Step("build_synthetic_llm", ("bench-llm",), ("requirements-llm.txt",)),
 )
 GROUPS = ("demo", "test", "bench")

@@ -18,6 +18,9 @@ class OnnxEngine final : public Engine {
   bool accepts(const std::filesystem::path& file) const override;
   std::shared_ptr<Model> load(const std::filesystem::path& file, const ModelOptions& options,
                               StopToken stop) override;
+  // Models on the CPU only: what other providers compile is kept by themselves.
+  Preparation prepare(const std::filesystem::path& file, const ModelOptions& options,
+                      StopToken stop) override;
 };
 
 }  // namespace baozi::engine

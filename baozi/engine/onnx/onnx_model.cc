@@ -131,13 +131,14 @@ ONNXTensorElementDataType onnx_type(DType dtype) noexcept {
   return kTypes[static_cast<std::size_t>(dtype)];
 }
 
-OnnxModel::OnnxModel(std::string file, Ort::Session session, std::uint64_t weight_bytes)
+OnnxModel::OnnxModel(std::string file, Ort::Session session, const OnnxModelFacts& facts)
     : file_(std::move(file)),
       session_(std::move(session)),
       signature_(read_signature(session_)),
       metadata_(read_metadata(session_)),
-      memory_bytes_(weight_bytes + tensor_bytes(signature_.inputs) +
-                    tensor_bytes(signature_.outputs)) {
+      memory_bytes_(facts.weight_bytes + tensor_bytes(signature_.inputs) +
+                    tensor_bytes(signature_.outputs)),
+      prepared_(facts.prepared) {
   for (const TensorSpec& input : signature_.inputs) input_names_.push_back(input.name.c_str());
   for (const TensorSpec& output : signature_.outputs) {
     output_names_.push_back(output.name.c_str());
@@ -171,9 +172,9 @@ void OnnxModel::distrust_dim_names() noexcept {
 }
 
 std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session,
-                                       std::uint64_t weight_bytes) {
+                                       const OnnxModelFacts& facts) {
   try {
-    return std::make_shared<OnnxModel>(file, std::move(session), weight_bytes);
+    return std::make_shared<OnnxModel>(file, std::move(session), facts);
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("{}: {}", file, error.message()));
   } catch (const Ort::Exception& error) {

@@ -23,9 +23,15 @@ struct DimSource {
   int dim = 0;
 };
 
+// What the session itself does not tell.
+struct OnnxModelFacts {
+  std::uint64_t weight_bytes = 0;
+  bool prepared = false;
+};
+
 class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxModel> {
  public:
-  OnnxModel(std::string file, Ort::Session session, std::uint64_t weight_bytes);
+  OnnxModel(std::string file, Ort::Session session, const OnnxModelFacts& facts);
 
   const Signature& signature() const noexcept override { return signature_; }
   Capabilities capabilities() const noexcept override {
@@ -34,6 +40,7 @@ class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxMo
   std::size_t memory_bytes() const noexcept override { return memory_bytes_; }
   const std::map<std::string, std::string>& metadata() const noexcept override { return metadata_; }
   std::unique_ptr<Instance> create_instance(Allocator& allocator) override;
+  bool prepared() const noexcept override { return prepared_; }
 
   OrtSession* session() noexcept { return session_; }
   const std::string& file() const noexcept { return file_; }
@@ -54,6 +61,7 @@ class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxMo
   Signature signature_;
   std::map<std::string, std::string> metadata_;
   std::size_t memory_bytes_ = 0;
+  bool prepared_ = false;
   std::vector<const char*> input_names_;
   std::vector<const char*> output_names_;
   std::vector<std::vector<DimSource>>
@@ -64,7 +72,7 @@ class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxMo
 
 // Throws Error kUnimplemented when an input or output is no tensor of a known element type.
 std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session,
-                                       std::uint64_t weight_bytes);
+                                       const OnnxModelFacts& facts);
 
 ONNXTensorElementDataType onnx_type(DType dtype) noexcept;
 

@@ -3,13 +3,18 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <cstdlib>
 
 #include "baozi/base/log.h"
+#include "baozi/engine/onnx/ready_heap.h"
 
 namespace baozi::engine {
 namespace {
 
 std::atomic<const EngineHost*> host{nullptr};
+
+// What ONNX Runtime allocates to set itself up: names and types of all versions of all operators.
+constexpr std::size_t kEnvironmentBytes = 9 << 20;
 
 // What ONNX Runtime logs as an error it also returns as one, and whoever catches that reports it: a
 // client that sends bad requests must not fill the log.
@@ -57,6 +62,11 @@ Ort::Env& onnx_environment() {
                   fmt::format("libonnxruntime {} is too old: its API must be {} or later",
                               base->GetVersionString(), ORT_API_VERSION));
     }
+    // Builds of ONNX Runtime's makers keep a data base of what is loaded in the user's cache folder
+    // and send it off. A program that wants that sets the variable to 0; one with threads that read
+    // the environment should set it before it starts them.
+    ::setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+    const ReadyHeap heap(kEnvironmentBytes);
     return new Ort::Env(ORT_LOGGING_LEVEL_WARNING, "baozi", &take_log_line, nullptr);
   }();
   return *environment;

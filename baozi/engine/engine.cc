@@ -13,4 +13,8 @@ std::shared_ptr<LanguageModel> Engine::load_language(const std::filesystem::path
               fmt::format("{}: the engine '{}' runs no language models", file.string(), name()));
 }
 
+Preparation Engine::prepare(const std::filesystem::path&, const ModelOptions&, StopToken) {
+  return {.why = fmt::format("the engine '{}' has nothing to prepare", name())};
+}
+
 }  // namespace baozi::engine
