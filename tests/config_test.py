@@ -49,6 +49,8 @@ models:
                chat_template: chat.jinja, guess: 8,
                adapters: [{name: pirate, path: pirate.gguf, scale: 0.5}],
                prefixes_bytes_max: 1000000}
+    warmup: {enabled: true, samples: tea.json, budget_ms: 100, tolerance: 0.01, record: true,
+             redact: zero}
     providers: []
 pipelines: []
 """
@@ -94,6 +96,8 @@ BAD = {
         "models: [{path: a.gguf, language: {adapters: [{name: x, path: y, scale: big}]}}]",
         "a number from -100 to 100"),
     "no boolean": ("models: [{path: a.gguf, language: {mmap: 1}}]", "true or false"),
+    "unknown key in warmup": ("models: [{path: bun.fake, warmup: {budget: 1}}]", "budget_ms"),
+    "a budget": ("models: [{path: bun.fake, warmup: {budget_ms: -1}}]", "3600000"),
     "a list": ("models: {path: bun.fake}", "list"),
     "a mapping": ("http: 8000\nmodels: [{path: bun.fake}]", "mapping"),
     "pad's words": ("models: [{path: bun.fake, pad: {input: zero}}]", "number"),
@@ -172,6 +176,8 @@ def leaves(schema, place=""):
     """(key, default) of every scalar or list setting, as docs/serve.md writes keys."""
     for key, entry in schema.get("properties", {}).items():
         name = f"{place}{key}"
+        if "$ref" in entry:
+            entry = SCHEMA["$defs"][entry["$ref"].rpartition("/")[2]]
         items = entry.get("items", {})
         if entry.get("properties"):
             yield from leaves(entry, f"{name}.")

@@ -68,6 +68,19 @@ class InferParser {
     return std::move(result_);
   }
 
+  // As parse(), of a response.
+  Tensors parse_outputs() {
+    JsonText json(body_.text(), spare_);
+    json_ = &json;
+    for (auto item : json.object()) {
+      ondemand::field field = take(std::move(item));
+      if (take_key(field) == "outputs") read_inputs(field.value());
+    }
+    json.finish();
+    if (result_.request.inputs.empty()) invalid("there are no 'outputs'");
+    return std::move(result_.request.inputs);
+  }
+
  private:
   void read_inputs(ondemand::value value) {
     for (auto item : take_array(value, "'inputs'")) {
@@ -325,6 +338,10 @@ KserveInfer parse_kserve_infer(const Bytes& body, std::optional<std::size_t> jso
                         body.size()));
   }
   return InferParser(body, size, spare, allocator).parse();
+}
+
+Tensors parse_kserve_outputs(const Bytes& body) {
+  return InferParser(body, body.size(), 0, heap_allocator()).parse_outputs();
 }
 
 }  // namespace baozi::api

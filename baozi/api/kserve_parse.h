@@ -57,6 +57,10 @@ inline constexpr std::size_t kInputsMax = 1024;
 KserveInfer parse_kserve_infer(const Bytes& body, std::optional<std::size_t> json_size,
                                std::size_t spare, Allocator& allocator = heap_allocator());
 
+// The tensors under "outputs" of a response whose tensors are all in JSON. Errors: as above;
+// messages call them inputs.
+Tensors parse_kserve_outputs(const Bytes& body);
+
 // A request without JSON (Inference-Header-Content-Length: 0): the body is the only input's
 // content. For BYTES it is one element; for other types the signature's free dimension follows from
 // the size. Outputs are binary by default. Errors: kInvalidArgument when the model has several

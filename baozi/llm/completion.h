@@ -34,6 +34,7 @@ struct CompletionRequest {
   int priority = 0;                         // higher goes first
   std::string client = {};  // who asks: those who got less go first; "": all such are one client
   Overflow overflow = Overflow::kRefuse;
+  bool keep = true;  // what is computed for it, for requests that begin alike
 };
 
 // One token's log-probability, and those of the likeliest beside it.

@@ -119,6 +119,21 @@ bool PrefixTree::close(int sequence) {
   return false;
 }
 
+void PrefixTree::discard(int sequence) {
+  Node* node = place(sequence).node;
+  assert(place(sequence).open);
+  count_open(node, -1);
+  leave(sequence);
+  while (node != root_.get() && node->children.empty() && node->holders.empty()) {
+    cells_ -= node->size();
+    Node* const parent = node->parent;
+    parent->used = std::max(parent->used, node->used);
+    std::erase_if(parent->children, [node](const auto& child) { return child.get() == node; });
+    node = parent;
+  }
+  prune(node);
+}
+
 std::optional<PrefixTree::Evicted> PrefixTree::evict(int wanted) {
   int oldest = -1;
   for (int i = 0; i < static_cast<int>(places_.size()); ++i) {

@@ -55,6 +55,10 @@ class PrefixTree {
   // be forgotten.
   bool close(int sequence);
 
+  // Ends an open sequence of which nothing is to be kept but what others hold: it is free again and
+  // to be forgotten.
+  void discard(int sequence);
+
   // Gives up `wanted` cells or fewer, the last ones of the kept sequence that was used longest ago:
   // its positions from `from` on. The memory forgets those from `begin` on; with 0, the sequence is
   // free again and others hold what is left of it. Nothing when no sequence is kept.

@@ -56,6 +56,23 @@ TEST(PrefixTree, AKeptSequenceIsTakenOverWithoutACopy) {
   EXPECT_FALSE(opened->copied);
 }
 
+TEST(PrefixTree, OfWhatIsDiscardedOnlyWhatOthersHoldIsLeft) {
+  PrefixTree tree(4);
+  const int kept = add(tree, "system: one");
+  const int gone = add(tree, "system: two");
+  const int alone = add(tree, "other");
+  tree.discard(gone);
+  EXPECT_TRUE(tree.consistent());
+  EXPECT_EQ(tree.cells(), 11 + 5);
+  EXPECT_EQ(tree.match(tokens_of("system: two")).length, 8);
+  tree.discard(alone);
+  EXPECT_EQ(tree.match(tokens_of("other")).length, 0);
+  EXPECT_TRUE(tree.close(kept));
+  EXPECT_EQ(tree.cells(), 11);
+  EXPECT_EQ(tree.cells_open(), 0);
+  EXPECT_TRUE(tree.consistent());
+}
+
 TEST(PrefixTree, WhatOthersHoldIsNotKeptTwice) {
   PrefixTree tree(4);
   add(tree, "system: one");

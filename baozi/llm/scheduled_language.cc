@@ -290,7 +290,7 @@ void ScheduledLanguage::take_in() {
   }
   for (std::shared_ptr<Request>& request : taken_in_) {
     if (request->asked.overflow == Overflow::kShift) request->all = request->asked.prompt;
-    if (options_.guess > 0) {
+    if (options_.guess > 0 && request->asked.keep) {
       request->lookup.emplace(request->asked.prompt, options_.guess,
                               static_cast<std::size_t>(window_));
     }
@@ -307,7 +307,8 @@ void ScheduledLanguage::enlist(std::shared_ptr<Request> request, std::vector<Tok
                       .tokens_more = std::min(request->max_tokens, window_ - request->position),
                       .priority = request->asked.priority,
                       .client = request->asked.client,
-                      .adapter = request->asked.adapter}));
+                      .adapter = request->asked.adapter,
+                      .keep = request->asked.keep}));
   if (requests_.size() <= job) requests_.resize(job + 1);
   requests_[job] = std::move(request);
 }

@@ -37,6 +37,7 @@ struct Scheduler::Job {
   int computed = 0;   // of `tokens`, those in the memory
   int cached = -1;    // of the prompt, found there when it began first
   int adapter = 0;
+  bool keep = true;
   std::vector<Token> draft;  // a guess of what follows `tokens`
   int drafted = 0;           // of it, those that were computed: more cells than the tree knows of
   int confirmed = 0;         // of those, what was sampled since
@@ -68,6 +69,7 @@ int Scheduler::add(JobRequest request) {
   made->tokens.reserve(made->tokens_max);
   for (Token& token : made->tokens) token = token_under(token, request.adapter);
   made->adapter = request.adapter;
+  made->keep = request.keep;
   made->priority = request.priority;
   made->arrival = ++arrivals_;
   made->client = &client(std::move(request.client));
@@ -185,7 +187,7 @@ void Scheduler::forget_draft(Job& each) {
 void Scheduler::end(int number) {
   assert(pieces_.empty() && "in the middle of a plan");
   forget_draft(job(number));
-  if (job(number).sequence >= 0) close(job(number).sequence);
+  if (job(number).sequence >= 0) close(job(number));
   std::erase(waiting_, number);
   std::erase(running_, number);
   Client* const client = job(number).client;
@@ -287,8 +289,13 @@ void Scheduler::offload(const PrefixTree::Evicted& evicted) {
     plan_.memory.push_back({Plan::Memory::Do::kOffload, evicted.sequence, begin, end, run});
 }
 
-void Scheduler::close(int sequence) {
-  if (!tree_->close(sequence)) owed_.push_back({.sequence = sequence, .end = -1});
+void Scheduler::close(const Job& job) {
+  if (!job.keep) {
+    tree_->discard(job.sequence);
+  } else if (tree_->close(job.sequence)) {
+    return;
+  }
+  owed_.push_back({.sequence = job.sequence, .end = -1});
 }
 
 // In the plan that is being made, before anything that may take the closed sequences again.
@@ -300,7 +307,7 @@ void Scheduler::settle() {
 void Scheduler::put_back(int number) {
   Job& each = job(number);
   forget_draft(each);
-  close(each.sequence);
+  close(each);
   each.sequence = -1;
   each.computed = 0;
   std::erase(running_, number);

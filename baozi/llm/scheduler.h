@@ -47,6 +47,7 @@ struct JobRequest {
   int priority = 0;                   // higher goes first
   std::string client = {};            // who was given less goes first
   int adapter = 0;                    // in [0, kAdaptersMax]; a step is computed with one
+  bool keep = true;                   // what is computed for it, for those that begin alike
 };
 
 inline constexpr int kAdaptersMax = 126;
@@ -160,7 +161,7 @@ class Scheduler {
   bool evict(int cells);
   void offload(const PrefixTree::Evicted& evicted);
   bool reload(Job& job);
-  void close(int sequence);
+  void close(const Job& job);
   void settle();
   void put_back(int number);
   int last_running() const;

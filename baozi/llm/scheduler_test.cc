@@ -67,6 +67,16 @@ std::string step(Scheduler& scheduler, int prompt_tokens = 512) {
 constexpr SchedulerOptions kSmall{
     .cells = 1000, .sequences = 8, .running_max = 4, .steps_max = 100};
 
+TEST(Scheduler, AJobThatIsNotToBeKeptLeavesNothing) {
+  Scheduler scheduler(kSmall);
+  const int job = scheduler.add({.tokens = tokens_of("warm up"), .tokens_more = 4, .keep = false});
+  EXPECT_EQ(step(scheduler), "| s0:0-6*");
+  scheduler.end(job);
+  EXPECT_EQ(scheduler.tree().cells(), 0);
+  EXPECT_EQ(step(scheduler), "f0[0] |");
+  EXPECT_TRUE(scheduler.tree().consistent());
+}
+
 TEST(Scheduler, NothingToDoIsAnEmptyPlan) {
   Scheduler scheduler(kSmall);
   EXPECT_EQ(step(scheduler), "|");

@@ -27,6 +27,7 @@ struct LanguageScript {
   int threads = 0;        // the latest use_threads()
   int fail_restores = 0;  // so many of the next ones
   int restores = 0;       // that were carried out
+  float logprob = 0;      // of the answer's tokens
   bool keep_decodes = true;
   std::vector<std::size_t> decodes;   // sizes, in order
   std::vector<int> adapters;          // of each
@@ -149,6 +150,10 @@ class ScriptedModel final : public engine::LanguageModel {
   }
   std::unique_ptr<engine::Sampler> create_sampler(const engine::Sampling&) const override {
     class First final : public engine::Sampler {
+     public:
+      explicit First(float logprob) : logprob_(logprob) {}
+
+     private:
       engine::Token sample(std::span<const float> logits) override {
         return static_cast<engine::Token>(logits[0]);
       }
@@ -157,12 +162,13 @@ class ScriptedModel final : public engine::LanguageModel {
       engine::Chances chances(std::span<const float> logits, engine::Token picked,
                               int top) override {
         first_ = {static_cast<engine::Token>(logits[0]), 0};
-        return {picked == first_.token ? 0.0F : -100.0F,
+        return {picked == first_.token ? logprob_ : -100.0F,
                 {&first_, static_cast<std::size_t>(top > 0 ? 1 : 0)}};
       }
+      const float logprob_;
       engine::TokenChance first_;
     };
-    return std::make_unique<First>();
+    return std::make_unique<First>(script_.logprob);
   }
 
  private:

@@ -55,7 +55,7 @@ bool Repository::VersionOrder::operator()(const std::string& a,
   return x != y ? x < y : a < b;
 }
 
-void Repository::add(std::shared_ptr<Servable> servable) {
+void Repository::add(std::shared_ptr<Servable> servable, State state) {
   std::shared_ptr<Servable> replaced;  // destroyed after the lock is released
   std::shared_ptr<Event> settled;
   {
@@ -63,10 +63,10 @@ void Repository::add(std::shared_ptr<Servable> servable) {
     Entry& entry = names_[servable->name()].entries[servable->version()];
     entry.status = {.name = servable->name(),
                     .version = servable->version(),
-                    .state = State::kReady,
+                    .state = state,
                     .reason = {},
                     .language = entry.status.language,
-                    .progress = 1};
+                    .progress = state == State::kReady ? 1.0 : 0.0};
     replaced = std::exchange(entry.servable, std::move(servable));
     settled = std::exchange(entry.settled, nullptr);
   }
@@ -96,6 +96,14 @@ void Repository::set_status(VersionStatus status) {
     entry.status = std::move(status);
   }
   if (settled) settled->set();
+}
+
+void Repository::set_progress(std::string_view name, std::string_view version, double progress) {
+  const std::unique_lock lock(mutex_);
+  const auto versions = names_.find(name);
+  if (versions == names_.end()) return;
+  const auto entry = versions->second.entries.find(std::string(version));
+  if (entry != versions->second.entries.end()) entry->second.status.progress = progress;
 }
 
 void Repository::set_estimate(std::string_view name, std::string_view version, Time ready_at) {
@@ -152,7 +160,9 @@ const Repository::Entry& Repository::find_locked(const Versions& versions, std::
   for (auto at = entries.rbegin(); at != entries.rend(); ++at) {
     const State state = at->second.status.state;
     if (state == State::kReady) return at->second;
-    if (coming == nullptr && is_coming(state)) coming = &at->second;
+    const bool better =
+        coming == nullptr || (at->second.servable != nullptr && coming->servable == nullptr);
+    if (is_coming(state) && better) coming = &at->second;
   }
   return coming != nullptr ? *coming : entries.rbegin()->second;
 }
@@ -227,8 +237,9 @@ VersionStatus Repository::status_of(const Entry& entry, Time now) {
   const auto seconds = [](Duration span) { return std::chrono::duration<double>(span).count(); };
   status.seconds_left = std::max(0.0, seconds(entry.ready_at - now));
   const double all = seconds(entry.ready_at - entry.since);
-  status.progress =
+  const double passed =
       all <= 0 ? kProgressMax : std::clamp(seconds(now - entry.since) / all, 0.0, kProgressMax);
+  status.progress = std::max(status.progress, passed);
   return status;
 }
 

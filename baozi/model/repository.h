@@ -43,10 +43,13 @@ class NotReady final : public Error {
 
 class Repository {
  public:
-  // Ready from now on; replaces one of the same name and version.
-  void add(std::shared_ptr<Servable> servable);
+  // Ready from now on; replaces one of the same name and version. kWarming: it is proved and
+  // answers, but is not ready.
+  void add(std::shared_ptr<Servable> servable, State state = State::kReady);
   // Enters a version, or moves it on. Error kInternal for a move that state.h does not know.
   void set_status(VersionStatus status);
+  // How far it is, in [0, 1], where that is known better than from the estimate.
+  void set_progress(std::string_view name, std::string_view version, double progress);
   // When it is thought to be ready. kNever: nobody knows.
   void set_estimate(std::string_view name, std::string_view version, Time ready_at);
   // A version of which there is no file any more.
@@ -54,7 +57,8 @@ class Repository {
   // Other names of versions, as TensorFlow Serving's labels; replaces those of `name`.
   void set_labels(const std::string& name, std::map<std::string, std::string> versions);
 
-  // For a request. `version` "" means the highest that is ready. Errors: kNotFound with the names
+  // For a request. `version` "" means the highest that is ready, else the highest that answers.
+  // Errors: kNotFound with the names
   // (or versions) there are; NotReady.
   std::shared_ptr<Servable> find(std::string_view name, std::string_view version) const;
   // For whoever is only curious: does not count as use. Null where find() throws.

@@ -94,6 +94,24 @@ TEST(Repository, EmptyVersionMeansTheHighestThatIsReady) {
   EXPECT_TRUE(repository.ready());
 }
 
+// It is proved, and who waits for it need not wait until it is hot.
+TEST(Repository, AVersionThatWarmsUpAnswersButIsNotReady) {
+  Repository repository;
+  repository.add(std::make_shared<Named>("m", "2"), State::kWarming);
+  EXPECT_EQ(repository.find("m", "")->version(), "2");
+  EXPECT_EQ(repository.find("m", "2")->version(), "2");
+  EXPECT_EQ(repository.readiness(), Readiness::kStarting);
+  repository.set_progress("m", "2", 0.5);
+  repository.set_progress("m", "3", 0.5);
+  repository.set_progress("n", "1", 0.5);
+  EXPECT_EQ(repository.index().front().progress, 0.5);
+  EXPECT_EQ(repository.index().size(), 1u);
+  add(repository, "m", "1");
+  EXPECT_EQ(repository.find("m", "")->version(), "1") << "the one that is ready goes first";
+  repository.set_status({"m", "2", State::kFailed, "NaN"});
+  EXPECT_THAT(error_of([&] { repository.find("m", "2"); }).message(), HasSubstr("NaN"));
+}
+
 TEST(Repository, ReadinessOfAllTogether) {
   Repository repository;
   EXPECT_EQ(repository.readiness(), Readiness::kStarting);

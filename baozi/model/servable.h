@@ -65,6 +65,8 @@ class Servable {
     static const Origin none;
     return none;
   }
+  // Inputs of requests that show all it does, for warm-up; empty: they follow from the signature.
+  virtual std::vector<Tensors> samples() const { return {}; }
   virtual bool ready() const noexcept = 0;
   // What it takes of the memory, as far as can be estimated; 0: next to nothing.
   virtual std::size_t memory_bytes() const noexcept { return 0; }

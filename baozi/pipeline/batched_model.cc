@@ -122,12 +122,7 @@ model::InferResponse BatchedModel::answer_from(model::InferRequest request) cons
 
 void BatchedModel::prepare(Waiter& waiter) const {
   model::InferRequest& request = waiter.request;
-  const std::int64_t rows = layout_.check_inputs(request.inputs);
-  if (rows > options_.batch.max_batch) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("the request has {} rows, but model '{}' takes at most {} (batch.max)",
-                            rows, options_.name, options_.batch.max_batch));
-  }
+  const Fit fits = fit(request.inputs);
   for (const std::string& wanted : request.outputs) {
     if (model_->signature().output_index(wanted) >= 0) continue;
     std::vector<std::string_view> names;
@@ -136,8 +131,18 @@ void BatchedModel::prepare(Waiter& waiter) const {
     throw Error(Code::kInvalidArgument, fmt::format("model '{}' has no output '{}'; there are: {}",
                                                     options_.name, wanted, fmt::join(names, ", ")));
   }
-  waiter.rows = static_cast<int>(rows);
-  waiter.shape_key = layout_.shape_key(request.inputs);
+  waiter.rows = fits.rows;
+  waiter.shape_key = fits.shape_key;
+}
+
+BatchedModel::Fit BatchedModel::fit(Tensors& inputs) const {
+  const std::int64_t rows = layout_.check_inputs(inputs);
+  if (rows > options_.batch.max_batch) {
+    throw Error(Code::kInvalidArgument,
+                fmt::format("the request has {} rows, but model '{}' takes at most {} (batch.max)",
+                            rows, options_.name, options_.batch.max_batch));
+  }
+  return {static_cast<int>(rows), layout_.shape_key(inputs)};
 }
 
 // The waiter may be resumed and gone as soon as the lock is free, and with it whoever kept this
@@ -167,7 +172,7 @@ bool BatchedModel::enqueue_locked(Waiter& waiter) noexcept {
   }
   if (queue_.full() || bucket == BatchQueue::kNoBucket) {
     waiter.refused = true;
-    add_to(statistics_.fail, 1, ns_between(waiter.arrived, Clock::now()));
+    if (waiter.counted()) add_to(statistics_.fail, 1, ns_between(waiter.arrived, Clock::now()));
     return false;
   }
   waiter.enqueued = Clock::now();
@@ -196,7 +201,7 @@ void BatchedModel::stop_waiter(Waiter& waiter, Code reason) noexcept {
   if (waiter.state == Waiter::State::kQueued) {
     queue_.remove(waiter.handle);
     waiter.state = Waiter::State::kDone;
-    add_to(statistics_.fail, 1, ns_between(waiter.arrived, Clock::now()));
+    if (waiter.counted()) add_to(statistics_.fail, 1, ns_between(waiter.arrived, Clock::now()));
     publish_length_locked();
     waiter.promise->resume_later();
   } else if (waiter.state == Waiter::State::kRunning) {
@@ -223,7 +228,7 @@ void BatchedModel::advance_locked(Time now) noexcept {
       Waiter& waiter = *reinterpret_cast<Waiter*>(static_cast<std::uintptr_t>(picked.id));
       waiter.stop_code.store(Code::kDeadlineExceeded, std::memory_order_relaxed);
       waiter.state = Waiter::State::kDone;
-      add_to(statistics_.fail, 1, ns_between(waiter.arrived, now));
+      if (waiter.counted()) add_to(statistics_.fail, 1, ns_between(waiter.arrived, now));
       waiter.promise->resume_later();
     }
     if (actions_.instance >= 0) dispatch_locked(now);
@@ -268,6 +273,7 @@ void BatchedModel::count_batch_locked(const Slot& slot, Time now) {
   std::uint64_t rows = 0;
   std::uint64_t succeeded = 0;
   for (const Waiter* waiter : slot.batch) {
+    if (!waiter->counted()) continue;
     const bool ok = waiter->succeeded && waiter->stopped() == Code::kOk;
     add_to(ok ? statistics_.success : statistics_.fail, 1, ns_between(waiter->arrived, now));
     if (!ok) continue;

@@ -82,6 +82,31 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   Task<model::InferResponse> infer(model::InferRequest request) override;
 
   int instances() const noexcept { return static_cast<int>(slots_.size()); }
+  int max_batch() const noexcept { return options_.batch.max_batch; }
+
+  // ---- For warm-up, see model_warmup.h.
+
+  // What requests are batched by.
+  struct Fit {
+    int rows = 1;
+    std::uint64_t shape_key = 0;  // requests of one shape may share a batch
+  };
+  // Brings `inputs` into the signature's order. Errors: as infer.
+  Fit fit(Tensors& inputs) const;
+  // Runs the requests as one batch on that instance, by the road of every batch, but counted
+  // nowhere and whatever the batcher would do; between the batches of others, when there are any.
+  // Preconditions: a number below instances(), inputs as fit() left them, which may share a batch
+  // of at most max_batch rows. Errors: kCancelled and kDeadlineExceeded, once the engine has ended;
+  // what the engine throws.
+  struct Trial {
+    std::vector<Tensors> outputs = {};  // of each request
+    Duration took{};
+  };
+  Task<Trial> run_on(int instance, std::vector<Tensors> requests);
+  // The batcher knows what such a batch takes. `loaded`: all instances were busy.
+  void learn(std::uint64_t shape_key, int rows, bool loaded, Duration took);
+  // Whether requests wait or run.
+  bool busy() const noexcept;
 
  private:
   struct Waiter;
@@ -117,8 +142,9 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
 
   // On a slot's lane.
   void execute(Slot& slot) noexcept;
+  void observe(const Slot& slot, Time now) noexcept;
   void run_batch(Slot& slot) noexcept;
-  void run_together(Slot& slot, std::span<Waiter* const> waiters);
+  void run_together(Slot& slot, std::span<Waiter* const> waiters, StopToken stop);
   void gather(Slot& slot, std::span<Waiter* const> waiters);
   void hand_out(Slot& slot, std::span<Waiter* const> waiters);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "baozi/coro/task.h"
+#include "baozi/coro/trace.h"
 #include "baozi/pipeline/batched_model.h"
 
 namespace prometheus {
@@ -53,6 +54,8 @@ struct BatchedModel::Waiter {
   void await_resume() const noexcept {}
 
   Code stopped() const noexcept { return stop_code.load(std::memory_order_relaxed); }
+  // A warm-up's, whose trace is of no request, is not.
+  bool counted() const noexcept { return context.trace == nullptr || context.trace->id() != 0; }
   // Notes the stages; throws unless the outputs are there, in request.inputs.
   void finish();
 

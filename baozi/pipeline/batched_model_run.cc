@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "baozi/base/error.h"
 #include "baozi/base/metrics.h"
 #include "baozi/coro/trace.h"
@@ -73,11 +75,7 @@ void BatchedModel::execute(Slot& slot) noexcept {
     run_batch(slot);
     const Time now = Clock::now();
     for (Waiter* waiter : slot.batch) waiter->ended = now;
-    metrics_->batch_size->Observe(slot.rows);
-    metrics_->compute_seconds->Observe(seconds(slot.began, now));
-    for (const Waiter* waiter : slot.batch) {
-      metrics_->queue_seconds->Observe(seconds(waiter->enqueued, waiter->started));
-    }
+    observe(slot, now);
     rate_.done(static_cast<std::uint32_t>(slot.batch.size()), now);
     {
       const std::lock_guard lock(mutex_);
@@ -90,10 +88,27 @@ void BatchedModel::execute(Slot& slot) noexcept {
       more = !slot.batch.empty();
       slot.in_loop = more;
     }
+    // Batches one after the other must not keep a warm-up's run from its turn on this lane.
+    const bool others_wait = more && slot.lane.has_waiting();
     // From here on `slot.batch` may be the next batch; the frames of the last one go when their
     // waiters are resumed.
     for (Waiter* waiter : slot.done) waiter->promise->resume_later();
     slot.done.clear();
+    if (!others_wait) continue;
+    slot.lane.post(slot);
+    return;
+  }
+}
+
+void BatchedModel::observe(const Slot& slot, Time now) noexcept {
+  const bool counted =
+      std::ranges::any_of(slot.batch, [](const Waiter* waiter) { return waiter->counted(); });
+  if (!counted) return;
+  metrics_->batch_size->Observe(slot.rows);
+  metrics_->compute_seconds->Observe(seconds(slot.began, now));
+  for (const Waiter* waiter : slot.batch) {
+    if (waiter->counted())
+      metrics_->queue_seconds->Observe(seconds(waiter->enqueued, waiter->started));
   }
 }
 
@@ -103,7 +118,7 @@ void BatchedModel::run_batch(Slot& slot) noexcept {
   slot.began = slot.gathered = slot.computed = Clock::now();
   const auto run_some = [&](std::span<Waiter* const> waiters) {
     try {
-      run_together(slot, waiters);
+      run_together(slot, waiters, slot.stop->token());
       return std::exception_ptr();
     } catch (...) {
       slot.failed = true;
@@ -122,11 +137,11 @@ void BatchedModel::run_batch(Slot& slot) noexcept {
   for (Tensor& tensor : slot.outputs) tensor = Tensor();
 }
 
-void BatchedModel::run_together(Slot& slot, std::span<Waiter* const> waiters) {
+void BatchedModel::run_together(Slot& slot, std::span<Waiter* const> waiters, StopToken stop) {
   gather(slot, waiters);
   slot.gathered = Clock::now();
   for (Tensor& tensor : slot.outputs) tensor = Tensor();
-  slot.instance->run(slot.inputs, slot.outputs, slot.stop->token());
+  slot.instance->run(slot.inputs, slot.outputs, std::move(stop));
   slot.computed = Clock::now();
   hand_out(slot, waiters);
 }

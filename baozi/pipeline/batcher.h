@@ -107,6 +107,10 @@ class BatchQueue {
   void began(int instance, Time at) noexcept;
   // The instance is idle again. A batch that failed teaches nothing about latency.
   void finished(int instance, Time now, bool ok) noexcept;
+  // What a batch took that was run elsewhere, in warm-up.
+  void learn(std::uint32_t bucket_index, int rows, bool loaded, Duration took) noexcept {
+    buckets_[bucket_index].latency->record(rows, loaded, took);
+  }
 
   std::size_t size() const noexcept { return nodes_.size() - free_.size(); }
   int queued_rows() const noexcept { return queued_rows_; }

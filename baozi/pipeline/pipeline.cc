@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "baozi/base/error.h"
+#include "baozi/coro/trace.h"
 
 namespace baozi::pipeline {
 namespace {
@@ -186,13 +187,17 @@ void Pipeline::count(bool ok, Time start) noexcept {
 }
 
 Task<model::InferResponse> Pipeline::infer(model::InferRequest request) {
+  const Context& context = co_await this_context();
   const Time start = Clock::now();
   struct Counted {
     Pipeline& pipeline;
     Time start;
+    bool wanted;
     bool ok = false;
-    ~Counted() { pipeline.count(ok, start); }
-  } counted{*this, start};
+    ~Counted() {
+      if (wanted) pipeline.count(ok, start);
+    }
+  } counted{*this, start, context.trace == nullptr || context.trace->id() != 0};
 
   check_inputs(request.inputs);
   for (const std::string& wanted : request.outputs) {

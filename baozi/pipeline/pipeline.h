@@ -86,6 +86,7 @@ struct PipelineSpec {
   std::vector<std::string> labels =
       {};  // class names by index, where the output is a classification
   std::vector<std::string> models = {};  // ready() waits for these
+  std::vector<Tensors> samples = {};     // inputs that show all it does, for its warm-up
 };
 
 // The coroutine of a pipeline. The second form sees the whole request: id, parameters, priority.
@@ -145,6 +146,7 @@ class Pipeline : public model::Servable {
   std::string_view platform() const noexcept override { return "baozi_pipeline"; }
   const engine::Signature& signature() const noexcept override { return spec_.signature; }
   const std::vector<std::string>& labels() const noexcept override { return spec_.labels; }
+  std::vector<Tensors> samples() const override { return spec_.samples; }
   bool ready() const noexcept override;
   model::Statistics statistics() const override;
   // Errors: kInvalidArgument for inputs that do not fit the signature, kInternal when the coroutine

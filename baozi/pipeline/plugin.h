@@ -17,7 +17,7 @@
 namespace baozi::pipeline {
 
 // Counts up whenever a type that a plug-in sees changes; a plug-in of another number is refused.
-inline constexpr std::uint32_t kPluginAbi = 1;
+inline constexpr std::uint32_t kPluginAbi = 2;
 
 // Opens the shared object and lets it register its pipelines. It stays open for the life of the
 // program. Errors: kNotFound (no such file), kFailedPrecondition (not a shared object, no

@@ -169,15 +169,17 @@ ModelConfig read_model(YamlReader& reader, const fs::path& base) {
   model.on_demand = reader.choice("load", "at_start", {"at_start", "on_demand"}) == "on_demand";
   model.pin = reader.boolean("pin", false);
   model.sleep_after = std::chrono::seconds(reader.integer("sleep_after_s", 0, 0, kDayMs));
+  model.warmup = read_warmup(reader.child("warmup"), base);
   reader.finish();
   return model;
 }
 
-PipelineConfig read_pipeline(YamlReader& reader) {
+PipelineConfig read_pipeline(YamlReader& reader, const fs::path& base) {
   PipelineConfig pipeline;
   pipeline.type = reader.required_text("type");
   pipeline.name = reader.text("name", pipeline.type);
   pipeline.options = reader.text_map("options");
+  pipeline.warmup = read_warmup(reader.child("warmup"), base);
   reader.finish();
   return pipeline;
 }
@@ -283,7 +285,7 @@ Config parse_config(const std::string& text, const fs::path& file) {
   for (YamlReader& model : reader.children("models"))
     config.models.push_back(read_model(model, base));
   for (YamlReader& pipeline : reader.children("pipelines"))
-    config.pipelines.push_back(read_pipeline(pipeline));
+    config.pipelines.push_back(read_pipeline(pipeline, base));
   reader.finish();
   if (config.models.empty() && config.pipelines.empty()) {
     reader.fail("nothing to serve: 'models' and 'pipelines' are both empty");

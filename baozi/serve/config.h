@@ -18,6 +18,7 @@
 #include "baozi/engine/engine.h"
 #include "baozi/engine/language.h"
 #include "baozi/serve/prepared_config.h"
+#include "baozi/serve/warmup_config.h"
 
 namespace baozi::serve {
 
@@ -89,6 +90,7 @@ struct ModelConfig {
   bool pin = false;                     // never unloaded to make room, nor put to sleep
   std::chrono::seconds sleep_after{0};  // unused for so long, it is unloaded until it is asked for
                                         // again; 0: never
+  WarmupConfig warmup;
 };
 
 struct PipelineConfig {
@@ -96,6 +98,7 @@ struct PipelineConfig {
   std::string type;  // a registered pipeline: "classify", "embed", "ocr", a plug-in's
   std::map<std::string, std::string>
       options;  // paths relative to the file are made absolute by the pipeline itself
+  WarmupConfig warmup;
 };
 
 struct Config {

@@ -44,11 +44,12 @@ models:
     optimization_level: 2
     session_config: {session.intra_op.allow_spinning: "1"}
     memory_bytes_max: 123456
+    warmup: {samples: tea.json, budget_ms: 70, tolerance: 0.5, record: true, redact: zero}
     providers:
       - {name: cuda, options: {device_id: "0"}}
       - {name: mine, library: libep.so}
 pipelines:
-  - {name: read, type: ocr, options: {skip_failed: "true"}}
+  - {name: read, type: ocr, options: {skip_failed: "true"}, warmup: {enabled: false}}
 )",
                                      "/shop/baozi.yaml");
   EXPECT_EQ(config.http.host, "0.0.0.0");
@@ -71,7 +72,14 @@ pipelines:
   EXPECT_EQ(model.options.threads, 4);
   ASSERT_EQ(model.options.providers.size(), 2u);
   EXPECT_EQ(model.options.providers[1].library, "/shop/libep.so");
+  EXPECT_TRUE(model.warmup.enabled);
+  EXPECT_EQ(model.warmup.samples, "/shop/tea.json");
+  EXPECT_EQ(model.warmup.budget.count(), 70);
+  EXPECT_EQ(model.warmup.tolerance, 0.5);
+  EXPECT_TRUE(model.warmup.record);
+  EXPECT_EQ(model.warmup.redact, "zero");
   ASSERT_EQ(config.pipelines.size(), 1u);
+  EXPECT_FALSE(config.pipelines[0].warmup.enabled);
   EXPECT_EQ(config.pipelines[0].options.at("skip_failed"), "true");
 }
 
@@ -115,6 +123,17 @@ TEST(Config, WrongValuesSayWhatIsExpected) {
   EXPECT_THAT(error_of("- a\n"), HasSubstr("a mapping of keys to values is expected"));
   EXPECT_THAT(error_of("models: [{path: a, pad: {x: y}}]"),
               HasSubstr("'x' in 'pad' must be a number"));
+}
+
+TEST(Config, WarmUpKeysThatContradictEachOtherAreRefused) {
+  EXPECT_THAT(error_of("models: [{path: a, warmup: {redact: zero}}]"),
+              HasSubstr("'redact' is for what is recorded"));
+  EXPECT_THAT(error_of("models: [{path: a, warmup: {enabled: false, record: true}}]"),
+              HasSubstr("'enabled: false' leaves nothing to do"));
+  EXPECT_THAT(error_of("pipelines: [{type: ocr, warmup: {budget: 7}}]"),
+              HasSubstr("did you mean 'budget_ms'"));
+  EXPECT_THAT(error_of("models: [{path: a, warmup: {tolerance: -1}}]"),
+              HasSubstr("'tolerance' is -1"));
 }
 
 TEST(Config, NothingToServeIsAnError) {

@@ -60,6 +60,7 @@ LifeCycle::LifeCycle(const Config& config, model::Repository& repository, Execut
 LifeCycle::~LifeCycle() = default;
 
 void LifeCycle::announce() {
+  pipeline_lane_ = std::make_unique<Lane>("pipelines");
   for (const ModelConfig& model : config_.models) {
     try {
       for (const ModelVersion& version :
@@ -86,7 +87,8 @@ Task<void> LifeCycle::run() {
     lanes.push_back(std::make_unique<Lane>(fmt::format("load-{}", i)));
   Nursery nursery(context, cpu_);
   for (const auto& lane : lanes) nursery.spawn(work(this), *lane);
-  for (const PipelineConfig& pipeline : config_.pipelines) nursery.spawn(bring_up(this, &pipeline));
+  for (const PipelineConfig& pipeline : config_.pipelines)
+    nursery.spawn(bring_up(this, &pipeline), *pipeline_lane_);
   if (config_.reload > Duration::zero()) nursery.spawn(watch(this));
   const auto sleeps = [](const ModelConfig& model) { return model.sleep_after > Duration::zero(); };
   if (std::ranges::any_of(config_.models, sleeps)) nursery.spawn(put_to_sleep(this));
@@ -112,6 +114,7 @@ ModelConfig LifeCycle::config_of(const std::string& name) const {
 }
 
 Task<void> LifeCycle::load(std::string name) {
+  const Context& context = co_await this_context();
   co_await switch_to(cpu_);
   const auto pipeline = std::ranges::find(config_.pipelines, name, &PipelineConfig::name);
   if (pipeline != config_.pipelines.end()) {
@@ -119,7 +122,8 @@ Task<void> LifeCycle::load(std::string name) {
       if (status.state != State::kUnloaded && status.state != State::kFailed) continue;
       repository_.set_status({.name = name, .version = "1", .state = State::kAbsent});
     }
-    make(*pipeline);
+    co_await switch_to(*pipeline_lane_);
+    make(*pipeline, context.stop);
     co_return;
   }
   ModelConfig model = config_of(name);

@@ -11,6 +11,7 @@
 // unload and remember from any thread; announce before run.
 #pragma once
 
+#include <deque>
 #include <exception>
 #include <map>
 #include <memory>
@@ -30,6 +31,10 @@
 #include "baozi/serve/config.h"
 #include "baozi/serve/preparer.h"
 #include "baozi/serve/start_record.h"
+
+namespace baozi {
+class Lane;
+}
 
 namespace baozi::serve {
 
@@ -76,12 +81,18 @@ class LifeCycle final : public api::ModelControl {
   JobPtr enqueue(const ModelConfig& model, const ModelVersion& version, bool wanted);
   JobPtr enqueue_locked(const ModelConfig& model, const ModelVersion& version, bool wanted);
   JobPtr take();
-  void carry_out(Job& job, const StopToken& stop);
+  JobPtr take_warming();
+  void open(const JobPtr& job, const StopToken& stop);
+  void heat(Job& job, const StopToken& stop);
+  void ready(Job& job, std::shared_ptr<model::Servable> servable, const std::string& more);
+  void failed(Job& job, std::exception_ptr error);
+  void finish(Job& job);
+  void move_to(const Job& job, model::State state, const std::string& reason = {});
   void wanted(const std::string& name, const std::string& version);
   void want_locked(const std::string& name, const std::string& version);
   void publish_estimates_locked();
   void note_if_settled();
-  void make(const PipelineConfig& pipeline);
+  void make(const PipelineConfig& pipeline, StopToken stop);
   Task<std::exception_ptr> change(ModelConfig model, std::vector<ModelVersion> versions,
                                   std::vector<ModelVersion> anew);
   Task<void> look_for_changes(ModelConfig model);
@@ -108,12 +119,14 @@ class LifeCycle final : public api::ModelControl {
   model::LoadQueue queue_;
   std::map<Key, JobPtr> queued_;
   std::vector<JobPtr> running_;
+  std::deque<JobPtr> warming_;  // of those, they answer and wait to be heated
   std::map<Key, std::string> seen_;                  // the stamp of each file that was tried
   std::map<std::string, std::uint64_t> remembered_;  // how often each was asked for by then
   model::Residency residency_;
   std::map<std::string, Key> resident_keys_;  // by the name they have there
   bool settled_ = false;
 
+  std::unique_ptr<Lane> pipeline_lane_;  // where pipelines are made and warmed up
   Preparer preparer_;  // of the next start, once everything is ready
 };
 

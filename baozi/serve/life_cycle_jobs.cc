@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <memory>
+#include <utility>
 
 #include "baozi/base/cold_start.h"
 #include "baozi/base/error.h"
@@ -10,6 +13,8 @@
 #include "baozi/coro/this_task.h"
 #include "baozi/serve/life_cycle_parts.h"
 #include "baozi/serve/loader.h"
+#include "baozi/serve/progress_bar.h"
+#include "baozi/serve/warm_up.h"
 
 namespace baozi::serve {
 namespace {
@@ -43,10 +48,11 @@ Duration guess_load_time(const std::filesystem::path& file) {
 
 }  // namespace
 
-// On a lane of its own.
+// On a lane of its own. What can be loaded goes before what can be heated.
 Task<void> LifeCycle::work(LifeCycle* self) {
   const Context& context = co_await this_context();
   for (;;) {
+    throw_if_stopped(context.stop);
     if (const JobPtr job = self->take()) {
       Task<void> making_room = self->make_room(job);
       try {
@@ -54,13 +60,14 @@ Task<void> LifeCycle::work(LifeCycle* self) {
       } catch (const Error&) {
         job->error = std::current_exception();
       }
-      self->carry_out(*job, context.stop);
-      throw_if_stopped(context.stop);
+      self->open(job, context.stop);
       Task<void> trimming = self->trim(job);
       co_await std::move(trimming);
-      continue;
+    } else if (const JobPtr warming = self->take_warming()) {
+      self->heat(*warming, context.stop);
+    } else {
+      co_await self->work_.wait();
     }
-    co_await self->work_.wait();
   }
 }
 
@@ -100,12 +107,13 @@ LifeCycle::JobPtr LifeCycle::take() {
   const std::lock_guard lock(mutex_);
   // One load of a version at a time; the lane that has it looks here again.
   const auto may = [this](const model::LoadQueue::Item& item) {
-    return std::ranges::none_of(
-        running_, [&](const JobPtr& job) { return job->key() == Key(item.name, item.version); });
+    return std::ranges::none_of(running_, [&](const JobPtr& job) {
+      return job->key() == Key(item.name, item.version);
+    });
   };
   const std::optional<model::LoadQueue::Item> item = queue_.take(may);
   if (!item) {
-    work_.reset();
+    if (warming_.empty()) work_.reset();
     return nullptr;
   }
   const auto at = queued_.find({item->name, item->version});
@@ -118,51 +126,111 @@ LifeCycle::JobPtr LifeCycle::take() {
   return job;
 }
 
-// A version that is served stays so until its successor is there, and when that fails.
-void LifeCycle::carry_out(Job& job, const StopToken& stop) {
+LifeCycle::JobPtr LifeCycle::take_warming() {
+  const std::lock_guard lock(mutex_);
+  if (warming_.empty()) return nullptr;
+  JobPtr job = std::move(warming_.front());
+  warming_.pop_front();
+  return job;
+}
+
+// Until it answers; then it waits to be heated. A version that is served stays so until its
+// successor is ready, and when that fails.
+void LifeCycle::open(const JobPtr& job, const StopToken& stop) {
+  const auto [name, version] = job->key();
+  const auto end = [&job]() noexcept { job->stop.request_stop(); };
+  const StopCallback on_stop(stop, end);
+  job->serving = serves(repository_, name, version);
+  try {
+    const cold_start::Phase phase("load", name + "/" + version);
+    move_to(*job, State::kOpening);
+    throw_if_stopped(job->stop.token());
+    if (job->error) std::rethrow_exception(job->error);  // there is no room for it
+    move_to(*job, State::kLoading);
+    ModelConfig configured = job->model;
+    configured.options.prepared = config_.prepared;
+    std::shared_ptr<model::Servable> servable =
+        open_model(configured, job->version, job->stop.token());
+    resides(*job, servable->memory_bytes());
+    record_.loaded(name, Clock::now() - job->begun, servable->memory_bytes());
+    preparer_.add({name, engine_of(configured, job->version), job->version.file,
+                   configured.options});
+    job->warm = warm_start(servable, configured.warmup, repository_, job->serving);
+    if (job->warm == nullptr) return ready(*job, std::move(servable), "");
+    const cold_start::Phase proving("prove", name + "/" + version);
+    job->warm->prove(job->stop.token());
+    if (!job->serving) repository_.add(job->warm->servable(), State::kWarming);
+    const std::lock_guard lock(mutex_);
+    warming_.push_back(job);
+    work_.set();
+  } catch (...) {
+    failed(*job, std::current_exception());
+  }
+}
+
+void LifeCycle::heat(Job& job, const StopToken& stop) {
   const auto [name, version] = job.key();
-  const cold_start::Phase phase("load", name + "/" + version);
   const auto end = [&job]() noexcept { job.stop.request_stop(); };
   const StopCallback on_stop(stop, end);
-  const bool serving = serves(repository_, name, version);
-  const auto move_to = [&](State state, const std::string& reason = {}) {
-    if (!serving) repository_.set_status(status_for(job.model, job.version, state, reason));
-  };
   try {
-    move_to(State::kOpening);
-    throw_if_stopped(job.stop.token());
-    if (job.error) std::rethrow_exception(job.error);  // there is no room for it
-    move_to(State::kLoading);
-    ModelConfig configured = job.model;
-    configured.options.prepared = config_.prepared;
-    std::shared_ptr<model::Servable> servable = open_model(configured, job.version, job.stop.token());
-    const Duration took = Clock::now() - job.begun;
-    record_.loaded(name, took, servable->memory_bytes());
-    resides(job, servable->memory_bytes());
-    repository_.add(std::move(servable));
-    preparer_.add({name, engine_of(configured, job.version), job.version.file, configured.options});
-    log().info("{} version {} is ready after {} ms", name, version,
-               std::chrono::duration_cast<milliseconds>(took).count());
+    const cold_start::Phase phase("heat", name + "/" + version);
+    const model::WarmupReport report = job.warm->heat(job.stop.token());
+    ready(job, job.warm->servable(), report.cells > 0 ? "; warm-up: " + describe(report) : "");
   } catch (...) {
-    job.error = std::current_exception();
-    if (!serving) left(name, version);
-    const std::string reason = reason_of(job.error);
-    const bool given_up = job.stop.stop_requested();
-    move_to(given_up ? State::kUnloaded : State::kFailed, reason);
-    if (serving) {
-      log().warn("{} version {} stays as it was: {}", name, version, reason);
-    } else if (!given_up) {
-      log().error("{} is not served: {}", name, reason);
-    }
+    failed(job, std::current_exception());
   }
+}
+
+void LifeCycle::ready(Job& job, std::shared_ptr<model::Servable> servable,
+                      const std::string& more) {
+  repository_.add(std::move(servable));
+  log().info("{} version {} is ready after {} ms{}", job.model.name, job.version.version,
+             std::chrono::duration_cast<milliseconds>(Clock::now() - job.begun).count(), more);
+  finish(job);
+}
+
+void LifeCycle::failed(Job& job, std::exception_ptr error) {
+  const auto [name, version] = job.key();
+  const std::string reason = reason_of(error);
+  const bool given_up = job.stop.stop_requested();
+  job.error = std::move(error);
+  if (!job.serving) left(name, version);
+  move_to(job, given_up ? State::kUnloaded : State::kFailed, reason);
+  if (job.serving) {
+    log().warn("{} version {} stays as it was: {}", name, version, reason);
+  } else if (!given_up) {
+    log().error("{} is not served: {}", name, reason);
+  }
+  finish(job);
+}
+
+void LifeCycle::finish(Job& job) {
   {
     const std::lock_guard lock(mutex_);
     seen_[job.key()] = job.stamp;
     std::erase_if(running_, [&job](const JobPtr& each) { return each.get() == &job; });
     publish_estimates_locked();
   }
+  job.warm.reset();
   job.done.set();
   note_if_settled();
+}
+
+void LifeCycle::move_to(const Job& job, State state, const std::string& reason) {
+  if (!job.serving) repository_.set_status(status_for(job.model, job.version, state, reason));
+}
+
+std::unique_ptr<WarmStart> warm_start(std::shared_ptr<model::Servable> servable,
+                                      const WarmupConfig& config, model::Repository& repository,
+                                      bool serving) {
+  if (!config.enabled) return nullptr;
+  const auto bar = std::make_shared<ProgressBar>(fmt::format("{} warms up", servable->name()));
+  std::function<void(double)> progress = [&repository, serving, bar, name = servable->name(),
+                                          version = servable->version()](double now) {
+    bar->show(now);
+    if (!serving) repository.set_progress(name, version, now);
+  };
+  return std::make_unique<WarmStart>(std::move(servable), config, std::move(progress));
 }
 
 // Somebody waits for it. On that one's thread: nothing here blocks.
@@ -217,10 +285,11 @@ void LifeCycle::note_if_settled() {
 }
 
 Task<void> LifeCycle::bring_up(LifeCycle* self, const PipelineConfig* pipeline) {
+  const Context& context = co_await this_context();
   for (;;) {
     std::optional<VersionStatus> awaited;
     try {
-      self->make(*pipeline);
+      self->make(*pipeline, context.stop);
     } catch (const model::NotReady& error) {
       if (error.coming()) awaited = error.status();
     } catch (const std::exception&) {
@@ -241,7 +310,8 @@ Task<void> LifeCycle::bring_up(LifeCycle* self, const PipelineConfig* pipeline) 
   }
 }
 
-void LifeCycle::make(const PipelineConfig& pipeline) {
+// On the pipelines' lane: it blocks for what the pipeline computes on the CPU pool.
+void LifeCycle::make(const PipelineConfig& pipeline, StopToken stop) {
   const auto fail = [&](const std::string& reason) {
     const bool serving = serves(repository_, pipeline.name, "1");
     log().error("{} is not {}: {}", pipeline.name, serving ? "made anew" : "served", reason);
@@ -251,7 +321,15 @@ void LifeCycle::make(const PipelineConfig& pipeline) {
   };
   try {
     const cold_start::Phase phase("pipeline", pipeline.name);
-    repository_.add(open_pipeline(config_, pipeline, repository_, cpu_));
+    std::shared_ptr<model::Servable> made = open_pipeline(config_, pipeline, repository_, cpu_);
+    const bool serving = serves(repository_, pipeline.name, "1");
+    if (const auto warm = warm_start(made, pipeline.warmup, repository_, serving)) {
+      warm->prove(stop);
+      made = warm->servable();
+      if (!serving) repository_.add(made, State::kWarming);
+      (void)warm->heat(stop);
+    }
+    repository_.add(std::move(made));
     log().info("pipeline {} is ready", pipeline.name);
   } catch (const model::NotReady& error) {
     if (!error.coming()) fail(error.message());

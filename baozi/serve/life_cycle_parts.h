@@ -16,6 +16,7 @@
 #include "baozi/model/repository.h"
 #include "baozi/serve/config.h"
 #include "baozi/serve/life_cycle.h"
+#include "baozi/serve/warm_up.h"
 
 namespace baozi::serve {
 
@@ -26,6 +27,8 @@ struct LifeCycle::Job {
   Time begun = kNever;
   std::string stamp;  // of the file, when the load began
   StopSource stop;    // nobody wants it any more
+  bool serving = false;  // an older form of it, which goes on while this one comes
+  std::unique_ptr<WarmStart> warm;  // once it is loaded, when it is warmed up
   Event done;
   std::exception_ptr error;  // written before `done` is set
 
@@ -44,6 +47,11 @@ inline model::VersionStatus status_for(const ModelConfig& model, const ModelVers
           .language = is_language(version.file),
           .on_demand = model.on_demand};
 }
+
+// A warm-up of what was loaded, which shows how far it is. Null: there is to be none.
+std::unique_ptr<WarmStart> warm_start(std::shared_ptr<model::Servable> servable,
+                                      const WarmupConfig& config, model::Repository& repository,
+                                      bool serving);
 
 std::optional<model::VersionStatus> status_of(const model::Repository& repository,
                                               const std::string& name, const std::string& version);

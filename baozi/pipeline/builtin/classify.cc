@@ -130,7 +130,8 @@ std::shared_ptr<model::Servable> make_classify(PipelineContext context) {
                                   .outputs = {{"label", DType::kBytes, {-1, -1}},
                                               {"score", DType::kFp32, {-1, -1}},
                                               {"class", DType::kInt64, {-1, -1}}}},
-                    .models = {self->model}};
+                    .models = {self->model},
+                    .samples = sample_images()};
   return make_pipeline(std::move(context), std::move(spec), Self(std::move(self)), &classify);
 }
 

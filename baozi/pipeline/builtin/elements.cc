@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "baozi/base/error.h"
+#include "baozi/pipeline/steps/sample_image.h"
 
 namespace baozi::pipeline {
 
@@ -26,6 +27,22 @@ Image decode_element(const Bytes& file, std::size_t index, int side_min) {
   } catch (const Error& error) {
     throw Error(error.code(), about_element("image", index, error.message()));
   }
+}
+
+std::vector<Tensors> sample_images() {
+  const Bytes page = sample_image({480, 640});
+  const Bytes small = sample_image({240, 320});
+  return {{{"image", Tensor::of_strings({1}, {page.text()})}},
+          {{"image", Tensor::of_strings({2}, {small.text(), page.text()})}}};
+}
+
+std::vector<Tensors> sample_texts() {
+  constexpr std::string_view kShort = "Ten trays of buns, please.";
+  std::string text;
+  for (int i = 0; i < 12; ++i) text += "The steam rises before the doors of the shop are opened. ";
+  return {{{"text", Tensor::of_strings({1}, {kShort})}},
+          {{"text", Tensor::of_strings({1}, {text})}},
+          {{"text", Tensor::of_strings({4}, {kShort, kShort, text, kShort})}}};
 }
 
 std::string about_element(std::string_view what, std::size_t index, std::string_view text) {

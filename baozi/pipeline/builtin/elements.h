@@ -24,6 +24,11 @@ std::vector<Bytes> elements_of(const Tensors& inputs, std::string_view name);
 // decode_image, naming the element in its error.
 Image decode_element(const Bytes& file, std::size_t index, int side_min = 0);
 
+// What pipelines of images, and of texts, are warmed up with: one element, and several of them in
+// one request.
+std::vector<Tensors> sample_images();
+std::vector<Tensors> sample_texts();
+
 // `text` of the error that element `index` of the request got.
 std::string about_element(std::string_view what, std::size_t index, std::string_view text);
 

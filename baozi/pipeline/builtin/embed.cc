@@ -169,7 +169,8 @@ std::shared_ptr<model::Servable> make_embed(PipelineContext context) {
   self->encode.tokens_max = static_cast<std::size_t>(tokens);
   PipelineSpec spec{.signature = {.inputs = {{"text", DType::kBytes, {-1}}},
                                   .outputs = {{"embedding", DType::kFp32, {-1, width}}}},
-                    .models = {name}};
+                    .models = {name},
+                    .samples = sample_texts()};
   return make_pipeline(std::move(context), std::move(spec), Self(std::move(self)), &embed);
 }
 

@@ -218,7 +218,8 @@ std::shared_ptr<model::Servable> make_ocr(PipelineContext context) {
                                   .outputs = {{"text", DType::kBytes, {-1}},
                                               {"score", DType::kFp32, {-1}},
                                               {"box", DType::kFp32, {-1, 4, 2}},
-                                              {"image", DType::kInt64, {-1}}}}};
+                                              {"image", DType::kInt64, {-1}}}},
+                    .samples = sample_images()};
   const std::string recognise = required_model(context, "recognise");
   auto self = std::make_shared<Ocr>(
       Ocr{.context = context,

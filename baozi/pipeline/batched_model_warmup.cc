@@ -1,0 +1,51 @@
+// The part of BatchedModel that warm-up uses: batches on an instance of its choice, uncounted.
+#include <deque>
+#include <utility>
+
+#include "baozi/coro/this_task.h"
+#include "baozi/pipeline/batched_model_parts.h"
+
+namespace baozi::pipeline {
+
+// On the lane the coroutine stands between two batches, so the slot's working memory is its own.
+// What of the slot the mutex guards (its batch, its stop) may change meanwhile, and is not touched.
+Task<BatchedModel::Trial> BatchedModel::run_on(int instance, std::vector<Tensors> requests) {
+  const Context& context = co_await this_context();
+  Slot& slot = *slots_[static_cast<std::size_t>(instance)];
+  co_await switch_to(slot.lane);
+  throw_if_stopped(context.stop);
+  std::deque<model::InferRequest> asked;
+  std::deque<Waiter> waiters;
+  std::vector<Waiter*> batch;
+  for (Tensors& inputs : requests) {
+    asked.emplace_back().inputs = std::move(inputs);
+    Waiter& waiter = waiters.emplace_back(*this, asked.back(), context);
+    waiter.rows = fit(asked.back().inputs).rows;
+    batch.push_back(&waiter);
+  }
+  struct LetGo {  // of the batch's memory, also when it fails
+    Slot& slot;
+    ~LetGo() {
+      for (Tensor& tensor : slot.inputs) tensor = Tensor();
+      for (Tensor& tensor : slot.outputs) tensor = Tensor();
+    }
+  } const let_go{slot};
+  const Time begin = Clock::now();
+  run_together(slot, batch, context.stop);
+  Trial trial{.took = Clock::now() - begin};
+  for (model::InferRequest& request : asked) trial.outputs.push_back(std::move(request.inputs));
+  co_return trial;
+}
+
+void BatchedModel::learn(std::uint64_t shape_key, int rows, bool loaded, Duration took) {
+  const std::lock_guard lock(mutex_);
+  const std::uint32_t bucket = queue_.bucket(shape_key);
+  if (bucket != BatchQueue::kNoBucket) queue_.learn(bucket, rows, loaded, took);
+}
+
+bool BatchedModel::busy() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return queue_.size() > 0 || queue_.running_rows() > 0;
+}
+
+}  // namespace baozi::pipeline

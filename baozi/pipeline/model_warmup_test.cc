@@ -1,0 +1,291 @@
+#include "baozi/pipeline/model_warmup.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "baozi/base/error.h"
+#include "baozi/coro/nursery.h"
+#include "baozi/coro/sync_wait.h"
+#include "baozi/coro/this_task.h"
+#include "baozi/engine/fake/fake_engine.h"
+#include "baozi/model/warmup_synthesis.h"
+
+namespace baozi::pipeline {
+namespace {
+
+using namespace std::chrono_literals;
+using engine::FakeOptions;
+using model::SampleOrigin;
+using model::WarmupReport;
+using model::WarmupSample;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+WarmupSample sample(std::vector<float> values, std::int64_t rows = 1) {
+  const Shape shape{rows, static_cast<std::int64_t>(values.size()) / rows};
+  return {.inputs = {{"input", Tensor::of<float>(shape, std::span<const float>(values))}},
+          .from = "tea.json"};
+}
+
+using Model = std::shared_ptr<BatchedModel>;
+
+Task<void> ask(Model model, int times) {
+  for (int i = 0; i < times; ++i) {
+    model::InferRequest request;
+    request.inputs = sample({1, 2, 3, 4}).inputs;
+    co_await model->infer(std::move(request));
+  }
+}
+
+// One batch of a warm-up's, and whether requests were there when it had run.
+Task<void> try_one(Model model, bool* while_busy) {
+  std::vector<Tensors> requests{sample({1, 2, 3, 4}).inputs};
+  co_await model->run_on(0, std::move(requests));
+  *while_busy = model->busy();
+}
+
+// So many callers that ask so often, and a warm-up's batch beside them if `while_busy` is given.
+Task<void> ask_side_by_side(Model model, int callers, int times, bool* while_busy) {
+  const Context& context = co_await this_context();
+  Executor& here = co_await this_executor();
+  Nursery nursery(context, here);
+  for (int i = 0; i < callers; ++i) nursery.spawn(ask(model, times));
+  if (while_busy != nullptr) nursery.spawn(try_one(model, while_busy));
+  co_await nursery.join();
+}
+
+// A fake model whose time is taken by a function of the test, which so sees every run.
+class ModelWarmupTest : public testing::Test {
+ protected:
+  Model make(FakeOptions fake = {}, BatchedModelOptions options = {}) {
+    fake.latency = 1ms;
+    fake.latency_per_row = 1ms;
+    fake.sleep = [this](Duration duration, const StopToken& stop) {
+      throw_if_stopped(stop);
+      const std::lock_guard lock(mutex_);
+      if (duration < 1ms) return;  // loading
+      rows_[std::this_thread::get_id()].push_back(static_cast<int>(duration / 1ms) - 1);
+    };
+    options.name = "warm";
+    if (options.instances == 0) options.instances = 1;
+    if (options.batch.max_batch == 32) options.batch.max_batch = 4;
+    return std::make_shared<BatchedModel>(engine::make_fake_model(std::move(fake)), options);
+  }
+
+  static FakeOptions text() {
+    FakeOptions fake;
+    fake.signature.inputs = {{"ids", DType::kInt64, {-1, -1}, {"batch", "length"}}};
+    fake.signature.outputs = {{"same", DType::kInt64, {-1, -1}, {"batch", "length"}}};
+    return fake;
+  }
+
+  static std::string error_of(model::Warmup& warmup) {
+    try {
+      sync_wait(warmup.prove());
+      sync_wait(warmup.heat());
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "";
+  }
+
+  std::mutex mutex_;
+  std::map<std::thread::id, std::vector<int>> rows_;  // of the runs, by lane; guarded by mutex_
+};
+
+TEST_F(ModelWarmupTest, ProvingRunsTheFirstSynthesisedSampleOnce) {
+  const auto model = make(text(), {.instances = 2, .pad = {{"ids", 0}}});
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {});
+  sync_wait(warmup.prove());
+  ASSERT_EQ(rows_.size(), 1u);
+  EXPECT_THAT(rows_.begin()->second, ElementsAre(1));
+}
+
+TEST_F(ModelWarmupTest, HeatingRunsEverySizeAndShapeOnEveryInstance) {
+  const auto model = make(text(), {.instances = 2});
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {.budget = 10s});
+  sync_wait(warmup.prove());
+  const WarmupReport report = sync_wait(warmup.heat());
+  EXPECT_EQ(report.cells, 2u * 4u * 3u) << "instances × sizes × shapes";
+  EXPECT_EQ(report.skipped, 0u);
+  ASSERT_EQ(rows_.size(), 2u);
+  for (const auto& [lane, rows] : rows_)
+    EXPECT_EQ(std::set<int>(rows.begin(), rows.end()), (std::set<int>{1, 2, 3, 4}));
+}
+
+TEST_F(ModelWarmupTest, ClientsDoNotSeeItInStatistics) {
+  const auto model = make();
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {.budget = 10s});
+  sync_wait(warmup.prove());
+  sync_wait(warmup.heat());
+  const model::Statistics statistics = model->statistics();
+  EXPECT_EQ(statistics.inference_count, 0u);
+  EXPECT_EQ(statistics.execution_count, 0u);
+  EXPECT_EQ(statistics.success.count + statistics.fail.count, 0u);
+  EXPECT_TRUE(statistics.batches.empty());
+}
+
+// Nine requests that come together: without warm-up the first batches would find out what pays.
+TEST_F(ModelWarmupTest, TheBatcherKnowsWhatBatchesTakeFromTheFirstRequestOn) {
+  FakeOptions fake;
+  fake.latency = 2ms;  // of a batch of any size
+  BatchedModelOptions options{.name = "warm", .instances = 1};
+  options.batch.max_batch = 4;
+  const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {.budget = 10s});
+  sync_wait(warmup.prove());
+  sync_wait(warmup.heat());
+  sync_wait(ask_side_by_side(model, 9, 1, nullptr));
+  const model::Statistics statistics = model->statistics();
+  ASSERT_FALSE(statistics.batches.empty());
+  EXPECT_EQ(statistics.batches.back().size, 4u);
+  EXPECT_EQ(statistics.batches.back().compute_infer.count, 2u);
+}
+
+TEST_F(ModelWarmupTest, EveryGivenSampleIsProvedAndComparedInBatchesToo) {
+  const auto model = make();
+  WarmupSample first = sample({1, 2, 3, 4});
+  first.expected = {{"output", Tensor::of<float>({1, 4}, {1, 2, 3, 4})}};
+  WarmupSample second = sample({5, 6, 7, 8, 9, 10, 11, 12}, 2);
+  second.expected = {{"output", Tensor::of<float>({2, 4}, {5, 6, 7, 8, 9, 10, 11, 12})}};
+  ModelWarmup warmup(model, {first, second}, {.budget = 10s});
+  EXPECT_EQ(error_of(warmup), "");
+  second.expected = first.expected;
+  ModelWarmup wrong(model, {first, second}, {.budget = 10s});
+  EXPECT_THAT(error_of(wrong), HasSubstr("warm-up, tea.json: output 'output' is FP32 [2,4]"));
+}
+
+TEST_F(ModelWarmupTest, AWrongShapeNamesTheFileAndTheInput) {
+  const auto model = make();
+  try {
+    ModelWarmup warmup(model, {sample({1, 2, 3})}, {});
+    FAIL() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kInvalidArgument);
+    EXPECT_EQ(error.message(),
+              "warm-up, tea.json: tensor 'input' is FP32 [1,3], but the model wants FP32 "
+              "[batch,4]");
+  }
+}
+
+TEST_F(ModelWarmupTest, NanIsRefusedInFilesAndInNoise) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const SampleOrigin origin : {SampleOrigin::kGiven, SampleOrigin::kSynthesised}) {
+    WarmupSample bad = sample({1, 2, nan, 4});  // comes back as it is
+    bad.origin = origin;
+    const auto model = make();
+    ModelWarmup warmup(model, {bad}, {});
+    EXPECT_EQ(error_of(warmup), "warm-up, tea.json: output 'output' has NaN at element 2");
+  }
+}
+
+TEST_F(ModelWarmupTest, WhatTheEngineRefusesIsPassedOverUnlessItWasGiven) {
+  FakeOptions fake;
+  fake.fail_value = 7;
+  const auto model = make(fake);
+  WarmupSample bad = sample({7, 0, 0, 0});
+  ModelWarmup given(model, {bad}, {});
+  EXPECT_THAT(error_of(given), HasSubstr("warm-up, tea.json: row 0 begins with 7"));
+  bad.origin = SampleOrigin::kRecorded;
+  WarmupSample good = sample({1, 0, 0, 0});
+  good.origin = SampleOrigin::kRecorded;
+  ModelWarmup recorded(model, {bad, good}, {.budget = 10s});
+  EXPECT_EQ(error_of(recorded), "");
+}
+
+TEST_F(ModelWarmupTest, AnEngineThatCanDoNothingWithNoiseIsServedAllTheSame) {
+  FakeOptions fake;
+  fake.fail_every = 1;
+  const auto model = make(fake);
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {.budget = 10s});
+  sync_wait(warmup.prove());
+  EXPECT_EQ(sync_wait(warmup.heat()).runs, 0u);
+}
+
+TEST_F(ModelWarmupTest, EndsWithItsBudget) {
+  FakeOptions fake;
+  fake.latency = 30ms;
+  BatchedModelOptions options{.name = "slow", .instances = 2};
+  const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {.budget = 100ms});
+  const WarmupReport report = sync_wait(warmup.heat());
+  EXPECT_GE(report.runs, 1u);
+  EXPECT_GE(report.skipped, 1u);
+}
+
+TEST_F(ModelWarmupTest, ARunThatIsUnderWayWhenTheTimeIsOverIsStopped) {
+  FakeOptions fake;
+  fake.latency = 1h;
+  BatchedModelOptions options{.name = "slow", .instances = 1};
+  const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {.budget = 20ms});
+  EXPECT_EQ(sync_wait(warmup.heat()).runs, 0u);
+}
+
+TEST_F(ModelWarmupTest, NoiseIsNotWaitedForLongerThanTheBudget) {
+  FakeOptions fake;
+  fake.latency = 1h;
+  BatchedModelOptions options{.name = "slow", .instances = 1};
+  options.batch.max_batch = 4;
+  const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {.budget = 20ms});
+  sync_wait(warmup.prove());
+  const WarmupReport report = sync_wait(warmup.heat());
+  EXPECT_EQ(report.runs, 0u);
+  EXPECT_EQ(report.skipped, 4u);
+}
+
+TEST_F(ModelWarmupTest, AStopEndsIt) {
+  FakeOptions fake;
+  fake.latency = 1h;
+  BatchedModelOptions options{.name = "slow", .instances = 1};
+  const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()), {.budget = 1h});
+  StopSource stop;
+  std::thread stopper([&stop] {
+    std::this_thread::sleep_for(20ms);
+    stop.request_stop();
+  });
+  const Context context{.stop = stop.token()};
+  try {
+    sync_wait(warmup.prove(), context);
+    ADD_FAILURE() << "it was proved";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kCancelled);
+  }
+  stopper.join();
+}
+
+TEST_F(ModelWarmupTest, ProgressRisesToOne) {
+  const auto model = make();
+  std::vector<double> told;
+  ModelWarmup warmup(model, model::synthesise_samples(model->signature()),
+                     {.budget = 10s, .progress = [&told](double now) { told.push_back(now); }});
+  sync_wait(warmup.prove());
+  sync_wait(warmup.heat());
+  ASSERT_FALSE(told.empty());
+  EXPECT_TRUE(std::ranges::is_sorted(told));
+  EXPECT_EQ(told.back(), 1.0);
+}
+
+// A warm-up takes its turn between batches that follow each other without a pause.
+TEST_F(ModelWarmupTest, RequestsAndWarmUpTakeTurns) {
+  FakeOptions fake;
+  fake.latency = 1ms;
+  BatchedModelOptions options{.name = "busy", .instances = 1};
+  options.batch.max_batch = 1;
+  const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
+  bool while_busy = false;
+  sync_wait(ask_side_by_side(model, 4, 50, &while_busy));
+  EXPECT_TRUE(while_busy);
+  EXPECT_EQ(model->statistics().success.count, 200u);
+}
+
+}  // namespace
+}  // namespace baozi::pipeline
