@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 include(BaoziPlugins)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/baozi)
-set(modules base coro coro_asio net engine fake llm model pipeline_steps pipeline
+set(modules base coro coro_asio net engine fake llm model redis pipeline_steps pipeline
   pipeline_builtin api serve)
 
 # What a plug-in is compiled with. It links nothing of baozi: the program that opens it has it.

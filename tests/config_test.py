@@ -27,6 +27,8 @@ log_level: warning
 requests_max: 500
 prepared: {folder: artefacts, bytes_max: 1000000}
 plugins: []
+cache: {bytes_max: 1000000, redis: "redis://:secret@127.0.0.1:7000/2", redis_timeout_ms: 5,
+        redis_pull_max: 10, redis_pull_bytes_max: 1000000}
 models:
   - path: bun.fake
     name: steamed
@@ -35,6 +37,7 @@ models:
     threads: 1
     batch: {policy: delay, max: 8, delay_us: 500}
     queue_max: 10
+    cache: {ttl_s: 30}
     pad: {input: 0}
     labels: labels.txt
     optimization_level: 1
@@ -62,6 +65,10 @@ GOOD = {
     "pad": "models: [{path: bun.fake, pad: {input: -1.5}}]",
     "all versions": "models: [{path: bun.fake, versions: {all: true}}]",
     "some versions": "models: [{path: bun.fake, versions: {specific: [1, '3']}}]",
+    "a cache": "models: [{path: bun.fake, cache: true}]",
+    "no cache": "models: [{path: bun.fake, cache: false}]",
+    "a pipeline's cache": "models: [{path: bun.fake}]\n"
+                          "pipelines: [{type: classify, cache: {}, options: {model: bun}}]",
 }
 
 # What is wrong, and what the parser's message must hold besides the place.
@@ -89,6 +96,12 @@ BAD = {
     "a fraction": ("models: [{path: bun.fake, threads: 1.5}]", "whole number"),
     "a choice": ("models: [{path: bun.fake, batch: {policy: eager}}]", "adaptive"),
     "log level": ("log_level: loud\nmodels: [{path: bun.fake}]", "info"),
+    "unknown key in a cache": ("models: [{path: bun.fake, cache: {tll_s: 1}}]", "ttl_s"),
+    "a cache's words": ("models: [{path: bun.fake, cache: always}]", "true or false"),
+    "a cache for no time": ("models: [{path: bun.fake, cache: {ttl_s: 0}}]", "between 1"),
+    "another store": (
+        "cache: {redis: 'http://127.0.0.1'}\nmodels: [{path: bun.fake}]", "redis://"),
+    "a long wait": ("cache: {redis_timeout_ms: 9999}\nmodels: [{path: bun.fake}]", "1000"),
     "unknown key in language": ("models: [{path: a.gguf, language: {ctx: 1}}]", "context"),
     "an adapter without a file": (
         "models: [{path: a.gguf, language: {adapters: [{name: x}]}}]", "path"),

@@ -55,6 +55,15 @@ bool Answers::ended() const noexcept {
   return std::ranges::all_of(slots_, [](const Slot& slot) { return slot.ended; });
 }
 
+std::optional<Duration> Answers::age() const noexcept {
+  std::optional<Duration> oldest = Duration{};
+  for (const Slot& slot : slots_) {
+    const std::optional<Duration> age = slot.completion->age();
+    oldest = age && oldest ? std::max(age, oldest) : std::nullopt;
+  }
+  return oldest;
+}
+
 llm::CompletionUsage Answers::usage() const noexcept {
   llm::CompletionUsage total;
   for (std::size_t i = 0; i < slots_.size(); ++i) {

@@ -38,6 +38,8 @@ class Answers {
   std::size_t size() const noexcept { return slots_.size(); }
   // Of all together; whole at the end.
   llm::CompletionUsage usage() const noexcept;
+  // Set: the response cache had all of them, the oldest for so long.
+  std::optional<Duration> age() const noexcept;
 
  private:
   struct Slot {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "baozi/api/http_cache.h"
 #include "baozi/api/in_flight.h"
 #include "baozi/api/json_writer.h"
 #include "baozi/api/kserve_format.h"
@@ -26,8 +27,10 @@
 namespace baozi::api {
 namespace {
 
-// Smaller bodies are parsed where they came in: a hop costs more.
+// Smaller bodies are parsed where they came in: a hop costs more. Binary tensors are not parsed,
+// but may be copied or hashed.
 constexpr std::size_t kInlineBytesMax = 64 << 10;
+constexpr std::size_t kInlineTensorBytesMax = 1 << 20;
 constexpr double kTraceSecondsMax = 60;
 
 net::HttpResponse json_response(std::string body, int status = 200) {
@@ -99,6 +102,22 @@ std::size_t bytes_of(const model::InferResponse& response) {
   std::size_t bytes = 0;
   for (const NamedTensor& output : response.outputs) bytes += output.tensor.data().size();
   return bytes;
+}
+
+ClassNames class_names(const model::Servable* servable) {
+  if (servable == nullptr) return {};
+  return {&servable->labels(), servable->signature().batchable()};
+}
+
+// Which only a model that is there can name.
+bool wants_classes(const OutputWishes& wishes) {
+  return std::ranges::any_of(wishes.outputs, [](const OutputWish& w) { return w.classes > 0; });
+}
+
+// Whether parsing the body takes longer than a hop.
+bool is_large(const net::HttpRequest& request) {
+  const std::size_t json = number_header(request, kBinaryHeader).value_or(request.body.size());
+  return json > kInlineBytesMax || request.body.size() > kInlineTensorBytesMax;
 }
 
 double trace_seconds(std::string_view query) {
@@ -216,6 +235,9 @@ Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route,
     serves(repository_.find(route.model, version_of(route)), call);
   } catch (const model::NotReady& error) {
     if (!error.coming()) return answer(failed(call, route.model, error));
+    if (model::ModelCache* const cache = cache_of(route, call)) {
+      return infer_absent(std::move(request), route, std::move(decoded), std::move(call), cache);
+    }
     return infer_held(std::move(request), route, std::move(decoded), std::move(call));
   } catch (const Error& error) {
     return answer(failed(call, route.model, error));
@@ -246,16 +268,55 @@ Task<net::HttpResponse> HttpApi::infer_held(net::HttpRequest request, Route rout
 
 Task<net::HttpResponse> HttpApi::infer_found(net::HttpRequest request, Route route,
                                              std::unique_ptr<std::string> decoded, Call call) {
-  const bool moves = options_.cpu != nullptr && request.body.size() > kInlineBytesMax;
   try {
     if (const std::optional<model::Refusal> refusal = enter(request, call))
       return answer(finished(call, Code::kResourceExhausted, refusal_answer(*refusal)));
-    if (moves) return infer_large(std::move(request), route, std::move(decoded), std::move(call));
+    if (options_.cpu != nullptr && is_large(request))
+      return infer_large(std::move(request), route, std::move(decoded), std::move(call));
     Task<model::InferResponse> task = begin(request, call);
     return finish(std::move(call), std::move(task));
   } catch (const Error& error) {
     return answer(failed(call, route.model, error));
   }
+}
+
+// The cache that may answer for a model which is coming: TensorFlow Serving's JSON cannot be read
+// without the model's signature.
+model::ModelCache* HttpApi::cache_of(const Route& route, Call& call) {
+  if (options_.caches == nullptr || call.verb != Verb::kKserveInfer) return nullptr;
+  model::ModelCache* cache = options_.caches->find(route.model);
+  if (cache != nullptr) call.metrics = &metrics_of(call.verb, cache->model());
+  return cache;
+}
+
+// What is kept for the request; else it waits for its model.
+Task<net::HttpResponse> HttpApi::infer_absent(net::HttpRequest request, Route route,
+                                              std::unique_ptr<std::string> decoded, Call call,
+                                              model::ModelCache* cache) {
+  try {
+    check_encoding(request);
+    const std::optional<std::uint64_t> json_size = number_header(request, kBinaryHeader);
+    if (json_size != 0u) {  // which needs the signature, too
+      if (options_.cpu != nullptr && is_large(request)) co_await switch_to(*options_.cpu);
+      KserveInfer kserve =
+          parse_kserve_infer(request.body, json_size, net::HttpRequest::kBodyPadding);
+      read_cache_headers(request.headers, kserve.request);
+      kserve.request.model = cache->model();
+      kserve.request.version = route.version;
+      call.wishes = std::move(kserve.wishes);
+      Task<std::optional<model::InferResponse>> looking = cache->find(std::move(kserve.request));
+      std::optional<model::InferResponse> kept = co_await std::move(looking);
+      if (kept && !wants_classes(call.wishes))
+        co_return finished(call, Code::kOk, format(call, *std::move(kept)));
+    }
+  } catch (const Error& error) {
+    co_return failed(call, cache->model(), error);
+  }
+  call.wishes = {};
+  Task<net::HttpResponse> rest =
+      infer_held(std::move(request), route, std::move(decoded), std::move(call));
+  net::HttpResponse response = co_await std::move(rest);
+  co_return response;
 }
 
 Task<net::HttpResponse> HttpApi::infer_large(net::HttpRequest request, Route route,
@@ -358,6 +419,7 @@ model::InferRequest HttpApi::parse(const net::HttpRequest& request, Call& call) 
   }
   parsed.model = call.servable->name();
   parsed.version = call.servable->version();
+  if (call.servable->cached()) read_cache_headers(request.headers, parsed);
   if (request.headers.get(kTimelineHeader) == "1") call.timeline = true;
   if (const Duration asked = timeout_header(request); asked != Duration{})
     timeout = timeout == Duration{} ? asked : std::min(timeout, asked);
@@ -372,9 +434,10 @@ net::HttpResponse HttpApi::format(const Call& call, model::InferResponse respons
   if (call.timeline && call.trace != nullptr) timeline = timeline_json(*call.trace);
   const StageScope stage(call.trace, "format");
   net::HttpResponse answer;
+  add_age(response.age, answer);
   if (call.verb == Verb::kKserveInfer) {
     if (!timeline.empty()) response.parameters["timeline"] = std::move(timeline);
-    const ClassNames classes{&call.servable->labels(), call.servable->signature().batchable()};
+    const ClassNames classes = class_names(call.servable.get());
     KserveReply reply = format_kserve_infer(response, call.wishes, classes);
     if (!reply.tensors.empty()) {
       answer.headers.push_back({kBinaryHeader, std::to_string(reply.json.size())});
@@ -439,6 +502,7 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
     case Verb::kColdStart:
       return json_response(format_cold_start(cold_start::record()));
     case Verb::kMetrics:
+      if (options_.caches != nullptr) options_.caches->publish();
       return text_response("text/plain; version=0.0.4; charset=utf-8",
                            metrics::render() + render_language_load(repository_) +
                                render_cold_start(cold_start::record()));

@@ -20,6 +20,7 @@
 #include "baozi/api/routes.h"
 #include "baozi/base/bytes.h"
 #include "baozi/coro/executor.h"
+#include "baozi/model/model_cache.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/net/http.h"
@@ -40,6 +41,7 @@ struct HttpApiOptions {
   Allocator* allocator = nullptr;   // of the inputs' memory; null: the heap
   pipeline::Gate* gate = nullptr;   // whom to let in beyond what each model says; null: everybody
   HoldOptions hold = {};            // of requests whose model is still being brought up
+  model::ResponseCaches* caches = nullptr;  // what is answered while its model loads; null: nothing
 };
 
 class HttpApi final : public net::HttpHandler {
@@ -76,6 +78,10 @@ class HttpApi final : public net::HttpHandler {
   std::string version_of(const Route& route) const;  // its label's, where it has one
   void serves(std::shared_ptr<model::Servable> servable, Call& call);
   std::optional<model::Refusal> enter(const net::HttpRequest& request, Call& call);
+  model::ModelCache* cache_of(const Route& route, Call& call);
+  Task<net::HttpResponse> infer_absent(net::HttpRequest request, Route route,
+                                       std::unique_ptr<std::string> decoded, Call call,
+                                       model::ModelCache* cache);
   Task<model::InferResponse> begin(const net::HttpRequest& request, Call& call) const;
   Task<net::HttpResponse> infer_large(net::HttpRequest request, Route route,
                                       std::unique_ptr<std::string> decoded, Call call);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <utility>
 
+#include "baozi/api/http_cache.h"
 #include "baozi/api/openai_error.h"
 #include "baozi/api/openai_models.h"
 #include "baozi/api/openai_parse.h"
@@ -35,6 +36,15 @@ std::string client_of(const net::HttpRequest& request) {
   const std::string_view key = request.headers.get("x-api-key");
   if (!key.empty()) return fmt::format("key {:016x}", std::hash<std::string_view>()(key));
   return std::string(request.peer.substr(0, request.peer.rfind(':')));
+}
+
+void read_cache_headers(const net::HttpHeaders& headers, const llm::LanguageServable& servable,
+                        TextWishes& wishes) {
+  if (!servable.cached()) return;
+  llm::CompletionRequest& completion = wishes.completion;
+  completion.repeatable = completion.sampling.temperature <= 0 || wishes.seed.has_value();
+  completion.cache = cache_wish(headers);
+  completion.tenant = headers.get(kTenantHeader);
 }
 
 [[noreturn]] void refuse(const model::Refusal& refusal, RequestRecord& record) {
@@ -111,6 +121,7 @@ Task<net::HttpResponse> OpenAiApi::text(net::HttpRequest request, Verb verb, Rec
   TextCall call = co_await std::move(preparing);
   const AnswerTimer timer(language_metrics_.of(call.servable->name()), record->start);
   net::HttpResponse response;
+  add_age(call.answers->age(), response);
   if (call.stream) {
     auto stream = std::make_unique<TextStream>(std::move(call), timer, std::move(record));
     response.content_type = net::kSseContentType;
@@ -156,17 +167,20 @@ TextCall OpenAiApi::start(const net::HttpRequest& request, Verb verb, RequestRec
   if (verb == Verb::kChatCompletions) {
     ChatRequest chat = parse_chat_request(body, kSpare);
     auto servable = find_language(chat.wishes, record);
+    read_cache_headers(request.headers, *servable, chat.wishes);
     const auto coming = servable->coming();
     return start_chat(servable, std::move(chat), client_of(request));
   }
   if (verb == Verb::kResponses) {
     ResponsesRequest responses = parse_responses_request(body, kSpare);
     auto servable = find_language(responses.chat.wishes, record);
+    read_cache_headers(request.headers, *servable, responses.chat.wishes);
     const auto coming = servable->coming();
     return start_responses(servable, std::move(responses), client_of(request));
   }
   TextRequest text = parse_text_request(body, kSpare);
   auto servable = find_language(text.wishes, record);
+  read_cache_headers(request.headers, *servable, text.wishes);
   const auto coming = servable->coming();
   return start_text(servable, std::move(text), client_of(request));
 }

@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "baozi/base/clock.h"
 #include "baozi/coro/task.h"
 #include "baozi/engine/language.h"
 #include "baozi/llm/finish.h"
+#include "baozi/model/request.h"
 
 namespace baozi::llm {
 
@@ -35,6 +37,10 @@ struct CompletionRequest {
   std::string client = {};  // who asks: those who got less go first; "": all such are one client
   Overflow overflow = Overflow::kRefuse;
   bool keep = true;  // what is computed for it, for requests that begin alike
+  // Of the response cache, as InferRequest's:
+  bool repeatable = false;  // the answer is the same each time: temperature 0, or a seed of its own
+  model::CacheWish cache = model::CacheWish::kUse;
+  std::string tenant = {};
 };
 
 // One token's log-probability, and those of the likeliest beside it.
@@ -69,6 +75,8 @@ class Completion {
   virtual Task<CompletionPiece> next() = 0;
   // Whole after the last piece; `cached_tokens` from the first one on.
   virtual CompletionUsage usage() const noexcept = 0;
+  // Set: the response cache had it, for so long.
+  virtual std::optional<Duration> age() const noexcept { return std::nullopt; }
 };
 
 }  // namespace baozi::llm

@@ -70,6 +70,8 @@ class Servable {
   virtual bool ready() const noexcept = 0;
   // What it takes of the memory, as far as can be estimated; 0: next to nothing.
   virtual std::size_t memory_bytes() const noexcept { return 0; }
+  // Whether a response cache stands before it: only then InferRequest::cache and tenant matter.
+  virtual bool cached() const noexcept { return false; }
   virtual Statistics statistics() const = 0;
   // Whether a request that came now would be refused for want of room, so that a protocol can say
   // so without an exception being thrown. The answer may be stale by the time infer() is called,

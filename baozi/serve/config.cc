@@ -10,8 +10,8 @@
 
 #include "baozi/base/error.h"
 #include "baozi/llm/scheduler.h"
-#include "baozi/serve/start_record.h"
 #include "baozi/serve/prepared_config.h"
+#include "baozi/serve/start_record.h"
 #include "baozi/serve/user_cache.h"
 #include "baozi/serve/yaml_reader.h"
 
@@ -170,6 +170,7 @@ ModelConfig read_model(YamlReader& reader, const fs::path& base) {
   model.pin = reader.boolean("pin", false);
   model.sleep_after = std::chrono::seconds(reader.integer("sleep_after_s", 0, 0, kDayMs));
   model.warmup = read_warmup(reader.child("warmup"), base);
+  model.cache = read_model_cache(reader);
   reader.finish();
   return model;
 }
@@ -180,6 +181,7 @@ PipelineConfig read_pipeline(YamlReader& reader, const fs::path& base) {
   pipeline.name = reader.text("name", pipeline.type);
   pipeline.options = reader.text_map("options");
   pipeline.warmup = read_warmup(reader.child("warmup"), base);
+  pipeline.cache = read_model_cache(reader);
   reader.finish();
   return pipeline;
 }
@@ -280,6 +282,7 @@ Config parse_config(const std::string& text, const fs::path& file) {
   config.requests_max =
       static_cast<int>(reader.integer("requests_max", config.requests_max, 1, 10'000'000));
   config.prepared = read_prepared(reader.child("prepared"), base);
+  config.cache = read_cache(reader.child("cache"));
   for (const std::string& plugin : reader.text_list("plugins"))
     config.plugins.push_back(base / plugin);
   for (YamlReader& model : reader.children("models"))

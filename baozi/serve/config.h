@@ -17,6 +17,7 @@
 
 #include "baozi/engine/engine.h"
 #include "baozi/engine/language.h"
+#include "baozi/serve/cache_config.h"
 #include "baozi/serve/prepared_config.h"
 #include "baozi/serve/warmup_config.h"
 
@@ -91,6 +92,7 @@ struct ModelConfig {
   std::chrono::seconds sleep_after{0};  // unused for so long, it is unloaded until it is asked for
                                         // again; 0: never
   WarmupConfig warmup;
+  ModelCacheConfig cache;
 };
 
 struct PipelineConfig {
@@ -99,6 +101,7 @@ struct PipelineConfig {
   std::map<std::string, std::string>
       options;  // paths relative to the file are made absolute by the pipeline itself
   WarmupConfig warmup;
+  ModelCacheConfig cache;
 };
 
 struct Config {
@@ -116,6 +119,7 @@ struct Config {
   engine::PreparedOptions prepared = default_prepared();
   std::vector<std::filesystem::path> plugins;  // shared libraries with pipelines
   std::filesystem::path models_folder;         // "": none; models added to it later can be loaded
+  CacheConfig cache;                           // of responses, for the models that want one
   std::vector<ModelConfig> models;
   std::vector<PipelineConfig> pipelines;
 

@@ -195,5 +195,37 @@ TEST_F(ModelFolder, WhatIsNotThereIsSaid) {
   EXPECT_THROW(find_versions(folder_ / "empty"), Error);
 }
 
+TEST(Config, ReadsTheResponseCache) {
+  const Config none = parse_config("models: [{path: a.onnx}]", "shop.yaml");
+  EXPECT_FALSE(none.models[0].cache.on);
+  EXPECT_EQ(none.cache.bytes_max, std::size_t{256} << 20);
+  EXPECT_EQ(none.cache.redis, "");
+  const Config config = parse_config(R"(
+cache: {bytes_max: 1000, redis: "redis://:secret@host:7000/2", redis_timeout_ms: 5, redis_pull_max: 6, redis_pull_bytes_max: 7}
+models:
+  - {path: a.onnx, cache: true}
+  - {path: b.onnx, cache: {ttl_s: 30}}
+  - {path: c.onnx, cache: false}
+pipelines:
+  - {type: classify, cache: {}}
+)",
+                                     "shop.yaml");
+  EXPECT_EQ(config.cache.bytes_max, 1000u);
+  EXPECT_EQ(config.cache.redis, "redis://:secret@host:7000/2");
+  EXPECT_EQ(config.cache.redis_timeout.count(), 5);
+  EXPECT_EQ(config.cache.redis_pull_max, 6);
+  EXPECT_EQ(config.cache.redis_pull_bytes_max, 7u);
+  EXPECT_TRUE(config.models[0].cache.on);
+  EXPECT_EQ(config.models[0].cache.ttl.count(), 600);
+  EXPECT_EQ(config.models[1].cache.ttl.count(), 30);
+  EXPECT_TRUE(config.models[1].cache.on);
+  EXPECT_FALSE(config.models[2].cache.on);
+  EXPECT_TRUE(config.pipelines[0].cache.on);
+  EXPECT_THAT(error_of("models: [{path: a.onnx, cache: {ttl_s: 0}}]"), HasSubstr("between 1"));
+  EXPECT_THAT(error_of("models: [{path: a.onnx, cache: [1]}]"), HasSubstr("true or false"));
+  EXPECT_THAT(error_of("cache: {redis: \"rediss://x\"}\nmodels: [{path: a.onnx}]"),
+              HasSubstr("shop.yaml:1:9: cache: the Redis URL asks for TLS"));
+}
+
 }  // namespace
 }  // namespace baozi::serve

@@ -45,13 +45,15 @@ bool serves(const model::Repository& repository, const std::string& name,
   return status && status->state == State::kReady;
 }
 
-LifeCycle::LifeCycle(const Config& config, model::Repository& repository, Executor& cpu)
+LifeCycle::LifeCycle(const Config& config, model::Repository& repository, Executor& cpu,
+                     model::ResponseCaches* caches)
     : config_(config),
       repository_(repository),
       cpu_(cpu),
       lanes_(lane_count(config)),
       began_(Clock::now()),
       record_(config.start_record),
+      front_(config, caches),
       residency_(config.memory_bytes_max) {
   repository_.on_wanted(
       [this](const std::string& name, const std::string& version) { wanted(name, version); });
@@ -82,6 +84,8 @@ void LifeCycle::announce() {
 
 Task<void> LifeCycle::run() {
   const Context& context = co_await this_context();
+  co_await switch_to(*pipeline_lane_);
+  front_.announce(context.stop);
   std::vector<std::unique_ptr<Lane>> lanes;
   for (std::size_t i = 0; i < lanes_; ++i)
     lanes.push_back(std::make_unique<Lane>(fmt::format("load-{}", i)));

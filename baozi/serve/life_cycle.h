@@ -28,6 +28,7 @@
 #include "baozi/model/load_queue.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/residency.h"
+#include "baozi/serve/cache_front.h"
 #include "baozi/serve/config.h"
 #include "baozi/serve/preparer.h"
 #include "baozi/serve/start_record.h"
@@ -41,7 +42,9 @@ namespace baozi::serve {
 class LifeCycle final : public api::ModelControl {
  public:
   // All outlive it. `cpu` is where pipelines are made and compute.
-  LifeCycle(const Config& config, model::Repository& repository, Executor& cpu);
+  // `caches`: of responses; null: none.
+  LifeCycle(const Config& config, model::Repository& repository, Executor& cpu,
+            model::ResponseCaches* caches = nullptr);
   ~LifeCycle() override;
 
   // Enters every version and pipeline in the repository, so that clients are told what is coming
@@ -111,6 +114,7 @@ class LifeCycle final : public api::ModelControl {
   const std::size_t lanes_;
   const Time began_;
   StartRecord record_;
+  CacheFront front_;
   Event work_;  // set while the queue may hold something
 
   std::mutex mutex_;
@@ -119,7 +123,7 @@ class LifeCycle final : public api::ModelControl {
   model::LoadQueue queue_;
   std::map<Key, JobPtr> queued_;
   std::vector<JobPtr> running_;
-  std::deque<JobPtr> warming_;  // of those, they answer and wait to be heated
+  std::deque<JobPtr> warming_;                       // of those, they answer and wait to be heated
   std::map<Key, std::string> seen_;                  // the stamp of each file that was tried
   std::map<std::string, std::uint64_t> remembered_;  // how often each was asked for by then
   model::Residency residency_;
@@ -127,7 +131,7 @@ class LifeCycle final : public api::ModelControl {
   bool settled_ = false;
 
   std::unique_ptr<Lane> pipeline_lane_;  // where pipelines are made and warmed up
-  Preparer preparer_;  // of the next start, once everything is ready
+  Preparer preparer_;                    // of the next start, once everything is ready
 };
 
 }  // namespace baozi::serve

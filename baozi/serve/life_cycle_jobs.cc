@@ -107,9 +107,8 @@ LifeCycle::JobPtr LifeCycle::take() {
   const std::lock_guard lock(mutex_);
   // One load of a version at a time; the lane that has it looks here again.
   const auto may = [this](const model::LoadQueue::Item& item) {
-    return std::ranges::none_of(running_, [&](const JobPtr& job) {
-      return job->key() == Key(item.name, item.version);
-    });
+    return std::ranges::none_of(
+        running_, [&](const JobPtr& job) { return job->key() == Key(item.name, item.version); });
   };
   const std::optional<model::LoadQueue::Item> item = queue_.take(may);
   if (!item) {
@@ -149,17 +148,21 @@ void LifeCycle::open(const JobPtr& job, const StopToken& stop) {
     move_to(*job, State::kLoading);
     ModelConfig configured = job->model;
     configured.options.prepared = config_.prepared;
+    job->identity = front_.identity_of(job->model, job->version);
     std::shared_ptr<model::Servable> servable =
         open_model(configured, job->version, job->stop.token());
     resides(*job, servable->memory_bytes());
     record_.loaded(name, Clock::now() - job->begun, servable->memory_bytes());
-    preparer_.add({name, engine_of(configured, job->version), job->version.file,
-                   configured.options});
+    preparer_.add(
+        {name, engine_of(configured, job->version), job->version.file, configured.options});
     job->warm = warm_start(servable, configured.warmup, repository_, job->serving);
     if (job->warm == nullptr) return ready(*job, std::move(servable), "");
     const cold_start::Phase proving("prove", name + "/" + version);
     job->warm->prove(job->stop.token());
-    if (!job->serving) repository_.add(job->warm->servable(), State::kWarming);
+    if (!job->serving) {
+      repository_.add(front_.before(job->warm->servable(), job->model, job->version, job->identity),
+                      State::kWarming);
+    }
     const std::lock_guard lock(mutex_);
     warming_.push_back(job);
     work_.set();
@@ -183,7 +186,7 @@ void LifeCycle::heat(Job& job, const StopToken& stop) {
 
 void LifeCycle::ready(Job& job, std::shared_ptr<model::Servable> servable,
                       const std::string& more) {
-  repository_.add(std::move(servable));
+  repository_.add(front_.before(std::move(servable), job.model, job.version, job.identity));
   log().info("{} version {} is ready after {} ms{}", job.model.name, job.version.version,
              std::chrono::duration_cast<milliseconds>(Clock::now() - job.begun).count(), more);
   finish(job);
@@ -326,10 +329,10 @@ void LifeCycle::make(const PipelineConfig& pipeline, StopToken stop) {
     if (const auto warm = warm_start(made, pipeline.warmup, repository_, serving)) {
       warm->prove(stop);
       made = warm->servable();
-      if (!serving) repository_.add(made, State::kWarming);
+      if (!serving) repository_.add(front_.before(made, pipeline), State::kWarming);
       (void)warm->heat(stop);
     }
-    repository_.add(std::move(made));
+    repository_.add(front_.before(std::move(made), pipeline));
     log().info("pipeline {} is ready", pipeline.name);
   } catch (const model::NotReady& error) {
     if (!error.coming()) fail(error.message());

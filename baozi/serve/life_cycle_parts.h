@@ -25,9 +25,10 @@ struct LifeCycle::Job {
   ModelVersion version;
   Duration expected{};
   Time begun = kNever;
-  std::string stamp;  // of the file, when the load began
-  StopSource stop;    // nobody wants it any more
-  bool serving = false;  // an older form of it, which goes on while this one comes
+  std::string stamp;                // of the file, when the load began
+  StopSource stop;                  // nobody wants it any more
+  bool serving = false;             // an older form of it, which goes on while this one comes
+  std::string identity;             // for the response cache
   std::unique_ptr<WarmStart> warm;  // once it is loaded, when it is warmed up
   Event done;
   std::exception_ptr error;  // written before `done` is set

@@ -1,5 +1,6 @@
 #include "baozi/serve/server.h"
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <chrono>
 #include <csignal>
@@ -19,12 +20,15 @@
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/thread_pool.h"
 #include "baozi/engine/fake/fake_engine.h"
+#include "baozi/model/model_cache.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/net/http_server.h"
 #include "baozi/pipeline/admission.h"
 #include "baozi/pipeline/builtin/builtin.h"
 #include "baozi/pipeline/plugin.h"
+#include "baozi/redis/redis_tier.h"
+#include "baozi/redis/redis_url.h"
 #include "baozi/serve/engine_opener.h"
 #include "baozi/serve/life_cycle.h"
 
@@ -34,6 +38,28 @@ namespace {
 int cpu_threads(const Config& config) {
   if (config.cpu_threads > 0) return config.cpu_threads;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+bool wants_cache(const Config& config) {
+  return std::ranges::any_of(config.models, [](const ModelConfig& m) { return m.cache.on; }) ||
+         std::ranges::any_of(config.pipelines, [](const PipelineConfig& p) { return p.cache.on; });
+}
+
+// The response caches; null when no model wants one.
+std::unique_ptr<model::ResponseCaches> make_caches(const Config& config, Executor& cpu) {
+  if (!wants_cache(config)) return nullptr;
+  const CacheConfig& cache = config.cache;
+  std::unique_ptr<model::SecondTier> second;
+  if (!cache.redis.empty()) {
+    redis::RedisTierOptions options;
+    options.address = redis::parse_url(cache.redis);
+    options.timeout = cache.redis_timeout;
+    options.pull_max = cache.redis_pull_max;
+    options.pull_bytes_max = cache.redis_pull_bytes_max;
+    second = std::make_unique<redis::RedisTier>(std::move(options));
+  }
+  return std::make_unique<model::ResponseCaches>(
+      model::ResponseCacheOptions{.bytes_max = cache.bytes_max}, cpu, std::move(second));
 }
 
 net::HttpServerOptions http_options(const HttpConfig& config) {
@@ -79,7 +105,8 @@ class Server::Impl {
   EngineOpener opener_{config_};
   model::Repository repository_;
   ThreadPool cpu_{cpu_threads(config_), "cpu"};
-  LifeCycle life_cycle_{config_, repository_, cpu_};
+  std::unique_ptr<model::ResponseCaches> caches_ = make_caches(config_, cpu_);  // null: none
+  LifeCycle life_cycle_{config_, repository_, cpu_, caches_.get()};
   pipeline::Gate gate_{{.requests_max = static_cast<std::size_t>(config_.requests_max)}};
   api::HttpApi api_{repository_,
                     {.server_version = BAOZI_VERSION,
@@ -87,7 +114,8 @@ class Server::Impl {
                      .control = &life_cycle_,
                      .gate = &gate_,
                      .hold = {.requests_max = static_cast<std::size_t>(config_.hold.requests_max),
-                              .timeout = config_.hold.timeout}}};
+                              .timeout = config_.hold.timeout},
+                     .caches = caches_.get()}};
   Event stop_;
   std::exception_ptr fatal_;  // why the server must end; written before stop_ is set
   AsioExecutor io_{"io"};
@@ -139,6 +167,7 @@ Task<void> Server::Impl::serve(Impl* self) {
     if (error.code() != Code::kCancelled) self->fatal_ = std::current_exception();
   }
   co_await server.join();
+  if (self->caches_ != nullptr) co_await self->caches_->join();
   if (self->fatal_) std::rethrow_exception(self->fatal_);
 }
 

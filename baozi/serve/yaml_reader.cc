@@ -81,6 +81,11 @@ bool YamlReader::has(const std::string& key) const {
   return node_.IsMap() && node_[key].IsDefined();
 }
 
+bool YamlReader::has_mapping(const std::string& key) {
+  const YAML::Node value = get(key);
+  return value.IsDefined() && value.IsMap();
+}
+
 std::string YamlReader::text(const std::string& key, const std::string& otherwise) {
   const YAML::Node value = get(key);
   if (!value.IsDefined() || value.IsNull()) return otherwise;

@@ -22,6 +22,7 @@ class YamlReader {
   YamlReader(YAML::Node node, std::filesystem::path file, std::string where);
 
   bool has(const std::string& key) const;
+  bool has_mapping(const std::string& key);  // asks for the key, too
   std::string text(const std::string& key, const std::string& otherwise);
   std::string required_text(const std::string& key);
   // One of `choices`.

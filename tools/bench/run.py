@@ -26,7 +26,7 @@ from table import page, terminal_line, verdict
 ROOT = HERE.parents[1]
 SECONDS_MAX = 20 * 60
 QUICK_SECONDS_MAX = 4 * 60
-ROWS = ("coro", "overhead", "bare", "overlap", "held", "memory", "startup")
+ROWS = ("coro", "overhead", "bare", "overlap", "held", "memory", "startup", "cache")
 
 
 def run_row(key: str, module: ModuleType, setting: Setting, commit: str) -> Row:

@@ -1,0 +1,247 @@
+"""The response cache over HTTP: hits, single flight, Cache-Control, and Redis as second tier."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import harness
+
+SLOW_MS = 300
+
+
+def request(*values):
+    return {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP32",
+                        "data": list(values)}]}
+
+
+def config(redis=None, **fake):
+    cache = {"redis": redis, "redis_timeout_ms": 3} if redis else {}
+    return ({"models": [{"path": "bun.fake", "instances": 1, "cache": {"ttl_s": 60}},
+                        {"path": "plain.fake", "instances": 1}], "cache": cache},
+            {"bun.fake": harness.fake(**fake), "plain.fake": harness.fake(**fake)})
+
+
+def start(test, *arguments, **options):
+    settings, files = config(*arguments, **options)
+    server = harness.Server(settings, files=files)
+    test.addCleanup(server.end)
+    return server
+
+
+def results(server):
+    family = server.metrics()["baozi_cache_requests"]
+    return {sample.labels["result"]: sample.value for sample in family.samples
+            if sample.name == "baozi_cache_requests_total" and sample.labels["model"] == "bun"}
+
+
+class Redis:
+    """A redis-server of the test's own, on a free port, without files."""
+
+    def __init__(self):
+        with socket.create_server((harness.HOST, 0)) as listener:
+            self.port = listener.getsockname()[1]
+        self.folder = tempfile.TemporaryDirectory(prefix="baozi-test-")
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", harness.HOST, "--save", "",
+             "--appendonly", "no", "--dir", self.folder.name], stdout=subprocess.DEVNULL)
+        harness.wait_until(lambda: self.ask("PING") == "PONG", "Redis")
+
+    def ask(self, *words):
+        done = subprocess.run(["redis-cli", "-h", harness.HOST, "-p", str(self.port), *words],
+                              capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    def send(self, number):
+        os.kill(self.process.pid, number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def end(self):
+        self.kill()
+        self.folder.cleanup()
+
+    @property
+    def url(self):
+        return f"redis://{harness.HOST}:{self.port}/0"
+
+
+class LocalTest(unittest.TestCase):
+    def test_a_hit(self):
+        server = start(self)
+        server.wait_ready()
+        first = server.post("/v2/models/bun/infer", request(1, 2, 3, 4))
+        self.assertEqual(first.status, 200)
+        self.assertNotIn("Age", first.headers)
+        second = server.post("/v2/models/bun/infer", request(1, 2, 3, 4))
+        self.assertEqual(second.headers["Age"], "0")
+        self.assertEqual(second.body, first.body)
+        time.sleep(1.1)
+        third = server.post("/v2/models/bun/infer", request(1, 2, 3, 4))
+        self.assertGreaterEqual(int(third.headers["Age"]), 1)
+        fresh = server.post("/v2/models/bun/infer", request(1, 2, 3, 4),
+                            {"Cache-Control": "no-cache"})
+        self.assertNotIn("Age", fresh.headers)
+        again = server.post("/v2/models/bun/infer", request(1, 2, 3, 4))
+        self.assertEqual(again.headers["Age"], "0", "no-cache keeps what was computed")
+        self.assertEqual(results(server),
+                         {"hit": 3, "miss": 1, "joined": 0, "expired": 0, "bypass": 1})
+        statistics = server.get("/v2/models/bun/stats").body["model_stats"][0]["inference_stats"]
+        self.assertEqual(statistics["cache_hit"]["count"], 3)
+        self.assertEqual(statistics["cache_miss"]["count"], 1)
+        self.assertEqual(server.terminate(), 0)
+
+    def test_a_model_without_a_cache(self):
+        server = start(self)
+        server.wait_ready()
+        for _ in range(2):
+            answer = server.post("/v2/models/plain/infer", request(1, 2, 3, 4))
+            self.assertNotIn("Age", answer.headers)
+        statistics = server.get("/v2/models/plain/stats").body["model_stats"][0]
+        self.assertEqual(statistics["execution_count"], 2)
+
+    def test_the_same_at_once_runs_once(self):
+        server = start(self, latency_us=SLOW_MS * 1000 * harness.SLOWNESS)
+        server.wait_ready()
+        answers = []
+
+        def ask():
+            answers.append(server.post("/v2/models/bun/infer", request(5, 6, 7, 8)))
+
+        threads = [threading.Thread(target=ask) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([answer.status for answer in answers], [200] * 50)
+        self.assertEqual(len({str(answer.body) for answer in answers}), 1)
+        statistics = server.get("/v2/models/bun/stats").body["model_stats"][0]
+        self.assertEqual(statistics["execution_count"], 1)
+        self.assertEqual(statistics["inference_stats"]["success"]["count"], 50)
+
+    def test_who_disconnects_does_not_end_it_for_others(self):
+        server = start(self, latency_us=2 * SLOW_MS * 1000 * harness.SLOWNESS)
+        server.wait_ready()
+        gone = server.connect()
+        gone.request("POST", "/v2/models/bun/infer", harness.as_json(request(1, 1, 1, 1)))
+        harness.wait_until(
+            lambda: server.metrics()["baozi_requests_in_flight"].samples[0].value == 1, "the run")
+        answers = []
+        other = threading.Thread(target=lambda: answers.append(
+            server.post("/v2/models/bun/infer", request(1, 1, 1, 1))))
+        other.start()
+        harness.wait_until(lambda: results(server)["joined"] == 1, "the second request")
+        gone.close()
+        other.join()
+        self.assertEqual(answers[0].status, 200)
+        statistics = server.get("/v2/models/bun/stats").body["model_stats"][0]
+        self.assertEqual(statistics["execution_count"], 1)
+        self.assertEqual(server.terminate(), 0)
+
+
+class RedisTest(unittest.TestCase):
+    def setUp(self):
+        self.redis = Redis()
+        self.addCleanup(self.redis.end)
+
+    def up(self, server):
+        family = server.metrics()["baozi_cache_redis_up"]
+        return family.samples[0].value
+
+    def wait_up(self, server, value=1):
+        harness.wait_until(lambda: self.up(server) == value, f"baozi_cache_redis_up {value}")
+
+    def fill(self):
+        """A server that has answered once, and Redis knows it."""
+        server = start(self, self.redis.url)
+        server.wait_ready()
+        self.wait_up(server)
+        answer = server.post("/v2/models/bun/infer", request(1, 2, 3, 4))
+        harness.wait_until(lambda: self.redis.ask("--raw", "KEYS", "baozi:c:*"), "the entry")
+        return server, answer
+
+    def test_a_replica_answers_before_its_model_is_there(self):
+        first, answer = self.fill()
+        first.terminate()
+        # The same file; only that it takes its time is told by the loading of another one.
+        settings, files = config(self.redis.url)
+        settings["models"].insert(0, {"path": "slow.fake", "instances": 1})
+        files["slow.fake"] = harness.fake(load_ms=5000 * harness.SLOWNESS)
+        replica = harness.Server(settings, files=files)
+        self.addCleanup(replica.end)
+        self.wait_up(replica)
+        early = harness.wait_until(lambda: self.kept(replica), "a hit")
+        self.assertEqual(early.body["outputs"], answer.body["outputs"])
+        self.assertEqual(replica.get("/v2/models/bun/ready").status, 503, "it is not loaded yet")
+        self.assertEqual(replica.post("/v2/models/bun/infer", request(9, 9, 9, 9)).status, 503)
+
+    @staticmethod
+    def kept(server):
+        answer = server.post("/v2/models/bun/infer", request(1, 2, 3, 4))
+        return answer if answer.status == 200 and "Age" in answer.headers else None
+
+    def test_damaged_entries_are_misses(self):
+        server, answer = self.fill()
+        server.terminate()
+        name = self.redis.ask("--raw", "KEYS", "baozi:c:*")
+        self.redis.ask("SETRANGE", name, "100", "garbage")
+        self.redis.ask("--raw", "EVAL",
+                       "for _, k in ipairs(redis.call('KEYS', 'baozi:h:*')) do "
+                       "redis.call('DEL', k) end", "0")
+        replica = start(self, self.redis.url)
+        replica.wait_ready()
+        self.wait_up(replica)
+        again = replica.post("/v2/models/bun/infer", request(1, 2, 3, 4))
+        self.assertEqual(again.body, answer.body)
+        self.assertNotIn("Age", again.headers)
+        damaged = replica.metrics()["baozi_cache_damaged"].samples
+        self.assertEqual([s.value for s in damaged if s.name.endswith("_total")], [1.0])
+
+    def test_killed_and_back(self):
+        server, _ = self.fill()
+        self.redis.kill()
+        for i in range(5):
+            self.assertEqual(server.post("/v2/models/bun/infer", request(2, i, 0, 0)).status, 200)
+        self.wait_up(server, 0)
+        self.redis.start()
+        self.wait_up(server)
+        server.post("/v2/models/bun/infer", request(3, 0, 0, 0))
+        harness.wait_until(lambda: self.redis.ask("--raw", "KEYS", "baozi:c:*"), "an entry")
+        self.assertEqual(server.terminate(), 0)
+
+    def test_hung(self):
+        server, _ = self.fill()
+        self.redis.send(signal.SIGSTOP)
+        try:
+            for i in range(20):
+                answer = server.post("/v2/models/bun/infer", request(4, i, 0, 0))
+                self.assertEqual(answer.status, 200)
+            self.wait_up(server, 0)
+            self.assertEqual(server.log().count("redis 127"), 2, "connected, and that it hangs")
+        finally:
+            self.redis.send(signal.SIGCONT)
+        self.wait_up(server)
+        self.assertEqual(server.terminate(), 0)
+
+    def test_not_there_at_all(self):
+        self.redis.kill()
+        server = start(self, self.redis.url)
+        server.wait_ready()
+        self.assertEqual(server.post("/v2/models/bun/infer", request(1, 2, 3, 4)).status, 200)
+        self.assertEqual(server.post("/v2/models/bun/infer", request(1, 2, 3, 4)).headers["Age"],
+                         "0")
+        self.assertEqual(self.up(server), 0)
+
+
+if __name__ == "__main__":
+    harness.main()
