@@ -4,6 +4,7 @@
 #include <string>
 
 #include "baozi/serve/user_cache.h"
+#include "baozi/serve/yaml_reader.h"
 
 namespace baozi::serve {
 

@@ -8,9 +8,10 @@
 #include <filesystem>
 
 #include "baozi/engine/engine.h"
-#include "baozi/serve/yaml_reader.h"
 
 namespace baozi::serve {
+
+class YamlReader;
 
 // baozi/prepared in the user's cache folder; its folder is empty without one.
 engine::PreparedOptions default_prepared();

@@ -8,15 +8,21 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <filesystem>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "baozi/base/clock.h"
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
 #include "baozi/coro/trace.h"
+#include "baozi/serve/free_memory.h"
 
 namespace baozi::serve {
 namespace {
+
+namespace fs = std::filesystem;
 
 // For this thread, and those it starts: the processor and the disk only when nobody else wants
 // them. What the system does not allow is left out.
@@ -28,6 +34,24 @@ void be_idle() noexcept {
   ::sched_setscheduler(0, SCHED_IDLE, &none);
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kLowest);
   ::syscall(SYS_ioprio_set, kOfThread, 0, kDiskIdle);
+}
+
+// Of the model file and what lies beside it.
+std::uint64_t bytes_of(const fs::path& file) {
+  std::uint64_t bytes = 0;
+  std::error_code failed;
+  for (const fs::directory_entry& entry : fs::directory_iterator(file.parent_path(), failed)) {
+    const std::uint64_t size = entry.is_regular_file(failed) ? entry.file_size(failed) : 0;
+    if (!failed) bytes += size;
+  }
+  return bytes;
+}
+
+// To prepare loads the model once more, beside what is served; a server must not die of that.
+bool has_memory_for(const fs::path& file) {
+  constexpr std::uint64_t kTimes = 3;
+  const std::optional<std::uint64_t> left = free_memory();
+  return !left || *left / kTimes >= bytes_of(file);
 }
 
 }  // namespace
@@ -77,6 +101,11 @@ void Preparer::run() {
 
 void Preparer::prepare(const Work& work) {
   using State = engine::Preparation::State;
+  if (!has_memory_for(work.file)) {
+    log().info("{} is not prepared for the next start: that takes memory that is not free",
+               work.name);
+    return;
+  }
   const Time start = Clock::now();
   try {
     const engine::Preparation made = work.engine.prepare(work.file, work.options, stop_.token());

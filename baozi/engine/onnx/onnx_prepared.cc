@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,7 +41,7 @@ std::string why_not(const ModelOptions& options) {
                                                  "ep.context_"};
   for (const auto& [key, value] : options.session_config) {
     const bool own = std::ranges::any_of(
-        kOwn, [&key = key](std::string_view prefix) { return key.starts_with(prefix); });
+        kOwn, [&name = key](std::string_view prefix) { return name.starts_with(prefix); });
     if (own) return fmt::format("its session_config sets '{}'", key);
   }
   return {};
@@ -111,11 +112,10 @@ bool same(const TensorSpec& left, const TensorSpec& right) {
          left.dim_names == right.dim_names;
 }
 
-bool same(const Model& left, const Model& right) {
+bool same(const Signature& left, const Signature& right) {
   const auto equal = [](const TensorSpec& a, const TensorSpec& b) { return same(a, b); };
-  return std::ranges::equal(left.signature().inputs, right.signature().inputs, equal) &&
-         std::ranges::equal(left.signature().outputs, right.signature().outputs, equal) &&
-         left.metadata() == right.metadata();
+  return std::ranges::equal(left.inputs, right.inputs, equal) &&
+         std::ranges::equal(left.outputs, right.outputs, equal);
 }
 
 // Lets ONNX Runtime load the model and write what became of it, then opens that.
@@ -127,14 +127,17 @@ void write_prepared(const fs::path& file, const ModelOptions& options, const fs:
   session.AddConfigEntry("session.save_external_prepacked_constant_initializers", "1");
   // It warns that the result suits this processor only; the key holds that.
   session.SetLogSeverityLevel(ORT_LOGGING_LEVEL_ERROR);
-  const std::shared_ptr<Model> whole =
+  std::shared_ptr<Model> whole =
       make_onnx_model(file.string(), open_session(file, session, stop), {});
+  const Signature signature = whole->signature();
+  const std::map<std::string, std::string> metadata = whole->metadata();
+  whole.reset();  // not both at once: a model may take half of the memory there is
   const fs::path graph = folder / kGraph;
   scan_model(graph);
   Ort::SessionOptions reopened = prepared_options(options);
   const std::shared_ptr<Model> prepared =
       make_onnx_model(graph.string(), open_session(graph, reopened, stop), {});
-  if (!same(*whole, *prepared)) {
+  if (!same(prepared->signature(), signature) || prepared->metadata() != metadata) {
     throw Error(Code::kFailedPrecondition,
                 fmt::format("{}: what ONNX Runtime wrote of it has another signature or other "
                             "metadata, so it is not used",
