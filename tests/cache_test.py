@@ -1,5 +1,6 @@
 """The response cache over HTTP: hits, single flight, Cache-Control, and Redis as second tier."""
 
+import json
 import os
 import signal
 import socket
@@ -147,6 +148,65 @@ class LocalTest(unittest.TestCase):
         statistics = server.get("/v2/models/bun/stats").body["model_stats"][0]
         self.assertEqual(statistics["execution_count"], 1)
         self.assertEqual(server.terminate(), 0)
+
+
+class LanguageTest(unittest.TestCase):
+    def start(self, cache):
+        server = harness.Server({
+            "models": [{"path": harness.model("smollm2"), "name": "bun", "cache": True,
+                        "language": {"context": 2048, "prefixes": "off"}}], "cache": cache})
+        self.addCleanup(server.end)
+        server.wait_ready()
+        return server
+
+    @staticmethod
+    def ask(server, **fields):
+        answer = server.post("/v1/completions", {
+            "prompt": "The capital of France is", "max_tokens": 12, **fields})
+        assert answer.status == 200, answer.body
+        return answer
+
+    @staticmethod
+    def streamed(answer):
+        lines = answer.body.decode().splitlines()
+        events = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+        assert events[-1] == "[DONE]", events
+        choices = [choice for event in events[:-1] for choice in json.loads(event)["choices"]]
+        return "".join(choice["text"] for choice in choices), choices[-1]["finish_reason"]
+
+    def test_repeatable_answers(self):
+        server = self.start({})
+        first = self.ask(server, temperature=0)
+        self.assertNotIn("Age", first.headers)
+        again = self.ask(server, temperature=0)
+        self.assertEqual(again.headers["Age"], "0")
+        self.assertEqual(again.body["choices"], first.body["choices"])
+        self.assertEqual(again.body["usage"], first.body["usage"])
+        stream = self.ask(server, temperature=0, stream=True)
+        self.assertIn("Age", stream.headers)
+        choice = first.body["choices"][0]
+        self.assertEqual(self.streamed(stream), (choice["text"], choice["finish_reason"]))
+        self.assertNotIn("Age", self.ask(server, temperature=1).headers)
+        self.assertNotIn("Age", self.ask(server, temperature=1).headers)
+        seeded = self.ask(server, temperature=1, seed=7, stream=True)
+        again = self.ask(server, temperature=1, seed=7)
+        self.assertIn("Age", again.headers)
+        self.assertEqual(self.streamed(seeded)[0], again.body["choices"][0]["text"])
+        self.assertEqual(server.terminate(), 0)
+
+    def test_another_replica_has_it_from_redis(self):
+        redis = Redis()
+        self.addCleanup(redis.end)
+        first = self.start({"redis": redis.url})
+        harness.wait_until(lambda: b"baozi_cache_redis_up 1" in first.get("/metrics").body, "Redis")
+        answer = self.ask(first, temperature=0)
+        harness.wait_until(lambda: redis.ask("--raw", "KEYS", "baozi:c:*"), "the entry")
+        first.terminate()
+        other = self.start({"redis": redis.url})
+        harness.wait_until(lambda: b"baozi_cache_redis_up 1" in other.get("/metrics").body, "Redis")
+        self.assertEqual(self.ask(other, temperature=0).body["choices"], answer.body["choices"])
+        self.assertEqual(results(other), {"hit": 1, "miss": 0, "joined": 0, "expired": 0,
+                                          "bypass": 0})
 
 
 class RedisTest(unittest.TestCase):

@@ -236,7 +236,8 @@ Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route,
   } catch (const model::NotReady& error) {
     if (!error.coming()) return answer(failed(call, route.model, error));
     if (model::ModelCache* const cache = cache_of(route, call)) {
-      return infer_absent(std::move(request), route, std::move(decoded), std::move(call), cache);
+      return infer_absent(std::move(request), route, std::move(decoded), std::move(call), cache,
+                          error.status().version);
     }
     return infer_held(std::move(request), route, std::move(decoded), std::move(call));
   } catch (const Error& error) {
@@ -292,7 +293,7 @@ model::ModelCache* HttpApi::cache_of(const Route& route, Call& call) {
 // What is kept for the request; else it waits for its model.
 Task<net::HttpResponse> HttpApi::infer_absent(net::HttpRequest request, Route route,
                                               std::unique_ptr<std::string> decoded, Call call,
-                                              model::ModelCache* cache) {
+                                              model::ModelCache* cache, std::string version) {
   try {
     check_encoding(request);
     const std::optional<std::uint64_t> json_size = number_header(request, kBinaryHeader);
@@ -302,7 +303,7 @@ Task<net::HttpResponse> HttpApi::infer_absent(net::HttpRequest request, Route ro
           parse_kserve_infer(request.body, json_size, net::HttpRequest::kBodyPadding);
       read_cache_headers(request.headers, kserve.request);
       kserve.request.model = cache->model();
-      kserve.request.version = route.version;
+      kserve.request.version = std::move(version);
       call.wishes = std::move(kserve.wishes);
       Task<std::optional<model::InferResponse>> looking = cache->find(std::move(kserve.request));
       std::optional<model::InferResponse> kept = co_await std::move(looking);

@@ -81,7 +81,7 @@ class HttpApi final : public net::HttpHandler {
   model::ModelCache* cache_of(const Route& route, Call& call);
   Task<net::HttpResponse> infer_absent(net::HttpRequest request, Route route,
                                        std::unique_ptr<std::string> decoded, Call call,
-                                       model::ModelCache* cache);
+                                       model::ModelCache* cache, std::string version);
   Task<model::InferResponse> begin(const net::HttpRequest& request, Call& call) const;
   Task<net::HttpResponse> infer_large(net::HttpRequest request, Route route,
                                       std::unique_ptr<std::string> decoded, Call call);

@@ -79,7 +79,10 @@ class HttpCacheTest : public ::testing::Test {
   ~HttpCacheTest() override { sync_wait(caches_.join()); }
 
   void serve() { repository_.add(std::make_shared<model::CachedModel>(echo_, cache_)); }
-  void set_state(model::State state) { repository_.set_status({"echo", "1", state, ""}); }
+  void set_state(model::State state, const char* version = "1") {
+    repository_.forget("echo", version);
+    repository_.set_status({"echo", version, state, ""});
+  }
 
   net::HttpResponse post(std::string target, std::string_view body,
                          std::vector<std::pair<std::string, std::string>> headers = {}) {
@@ -110,7 +113,8 @@ class HttpCacheTest : public ::testing::Test {
   model::ResponseCaches caches_{{.bytes_max = 1 << 20}, cpu_};
   model::ModelCache& cache_ = caches_.add("echo", {.ttl = std::chrono::hours(1)});
   std::shared_ptr<Echo> echo_ = std::make_shared<Echo>();
-  HttpApi api_{repository_, {.server_version = "9.9", .caches = &caches_}};
+  HttpApi api_{repository_,
+               {.server_version = "9.9", .hold = {.requests_max = 0}, .caches = &caches_}};
 };
 
 TEST_F(HttpCacheTest, AHitHasAnAge) {
@@ -211,6 +215,20 @@ TEST_F(HttpCacheTest, WhatIsNotKeptWaitsForTheModel) {
       << "classes need the model";
 }
 
+TEST_F(HttpCacheTest, AFailedVersionIsNotTheLatest) {
+  serve();
+  infer();
+  set_state(model::State::kLoading);
+  cache_.announce("2", "another digest");
+  repository_.set_status({"echo", "2", model::State::kFailed, "broken"});
+  const net::HttpResponse kept = infer();
+  EXPECT_EQ(age(kept), "0");
+  EXPECT_THAT(kept.body, HasSubstr(R"("model_version":"1")"));
+  EXPECT_EQ(post("/v2/models/echo/versions/2/infer", kJson).status, 503);
+  set_state(model::State::kLoading, "2");
+  EXPECT_EQ(infer().status, 503) << "nothing is kept of the version that is meant now";
+}
+
 TEST_F(HttpCacheTest, AnUnloadedOrFailedModelIsNotAnsweredFor) {
   serve();
   infer();
@@ -259,7 +277,8 @@ class OpenAiCacheTest : public ::testing::Test {
   model::ResponseCaches caches_{{.bytes_max = 1 << 20}, cpu_};
   model::ModelCache& cache_ = caches_.add("bao", {.ttl = std::chrono::hours(1)});
   std::shared_ptr<FakeLanguage> bao_ = std::make_shared<FakeLanguage>("bao");
-  HttpApi api_{repository_, {.server_version = "9.9", .caches = &caches_}};
+  HttpApi api_{repository_,
+               {.server_version = "9.9", .hold = {.requests_max = 0}, .caches = &caches_}};
 };
 
 TEST_F(OpenAiCacheTest, ARepeatableAnswerIsGivenAgainStreamedOrNot) {

@@ -261,6 +261,7 @@ void BatchedModel::dispatch_locked(Time now) noexcept {
     waiter->started = now;
     slot.batch.push_back(waiter);
   }
+  if (slot.trial != nullptr) slot.trial->request_stop(Code::kAborted);
   if (slot.in_loop) return;  // its lane is about to look
   slot.in_loop = true;
   slot.lane.post(slot);

@@ -94,10 +94,10 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   // Brings `inputs` into the signature's order. Errors: as infer.
   Fit fit(Tensors& inputs) const;
   // Runs the requests as one batch on that instance, by the road of every batch, but counted
-  // nowhere and whatever the batcher would do; between the batches of others, when there are any.
-  // Preconditions: a number below instances(), inputs as fit() left them, which may share a batch
-  // of at most max_batch rows. Errors: kCancelled and kDeadlineExceeded, once the engine has ended;
-  // what the engine throws.
+  // nowhere and whatever the batcher would do. Preconditions: a number below instances(), inputs as
+  // fit() left them, which may share a batch of at most max_batch rows. Errors: kAborted when a
+  // request wants that instance, also while it runs where the engine is interruptible; kCancelled
+  // and kDeadlineExceeded, once the engine has ended; what the engine throws.
   struct Trial {
     std::vector<Tensors> outputs = {};  // of each request
     Duration took{};
@@ -112,6 +112,8 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   struct Waiter;
   struct Slot;
   struct Metrics;
+  struct FollowStop;
+  class TrialScope;
   struct StopWaiter {
     Waiter* waiter;
     void operator()() noexcept;

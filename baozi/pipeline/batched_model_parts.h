@@ -95,6 +95,7 @@ struct BatchedModel::Slot final : Work {
   std::size_t stopped = 0;
   std::optional<StopSource> stop;
   bool in_loop = false;
+  StopSource* trial = nullptr;  // of a warm-up's run on the lane
 
   // The lane's:
   std::vector<Waiter*> done;

@@ -7,6 +7,35 @@
 
 namespace baozi::pipeline {
 
+struct BatchedModel::FollowStop {
+  StopSource* stop;
+  StopToken of;
+  void operator()() noexcept { stop->request_stop(of.reason()); }
+};
+
+// While it lives, a request that is given to the slot stops the trial that runs there.
+class BatchedModel::TrialScope {
+ public:
+  TrialScope(BatchedModel& model, Slot& slot, StopSource& stop) : model_(model), slot_(slot) {
+    const std::lock_guard lock(model_.mutex_);
+    if (slot_.in_loop) throw stopped_error(Code::kAborted);
+    slot_.trial = &stop;
+  }
+  TrialScope(const TrialScope&) = delete;
+  TrialScope& operator=(const TrialScope&) = delete;
+  ~TrialScope() {
+    // The batch's memory is let go of, also when the trial failed.
+    for (Tensor& tensor : slot_.inputs) tensor = Tensor();
+    for (Tensor& tensor : slot_.outputs) tensor = Tensor();
+    const std::lock_guard lock(model_.mutex_);
+    slot_.trial = nullptr;
+  }
+
+ private:
+  BatchedModel& model_;
+  Slot& slot_;
+};
+
 // On the lane the coroutine stands between two batches, so the slot's working memory is its own.
 // What of the slot the mutex guards (its batch, its stop) may change meanwhile, and is not touched.
 Task<BatchedModel::Trial> BatchedModel::run_on(int instance, std::vector<Tensors> requests) {
@@ -23,15 +52,11 @@ Task<BatchedModel::Trial> BatchedModel::run_on(int instance, std::vector<Tensors
     waiter.rows = fit(asked.back().inputs).rows;
     batch.push_back(&waiter);
   }
-  struct LetGo {  // of the batch's memory, also when it fails
-    Slot& slot;
-    ~LetGo() {
-      for (Tensor& tensor : slot.inputs) tensor = Tensor();
-      for (Tensor& tensor : slot.outputs) tensor = Tensor();
-    }
-  } const let_go{slot};
+  StopSource stop;
+  const StopCallback<FollowStop> follow(context.stop, FollowStop{&stop, context.stop});
+  const TrialScope scope(*this, slot, stop);
   const Time begin = Clock::now();
-  run_together(slot, batch, context.stop);
+  run_together(slot, batch, stop.token());
   Trial trial{.took = Clock::now() - begin};
   for (model::InferRequest& request : asked) trial.outputs.push_back(std::move(request.inputs));
   co_return trial;

@@ -133,14 +133,16 @@ Task<void> ModelWarmup::heat_once(ModelWarmup* self, int instance, WarmupRun run
   } catch (const Error& error) {
     failed = error;
   }
+  // Its time is over, or a request wanted the instance: it is not the sample's fault.
+  const bool given_up =
+      failed && (failed->code() == Code::kDeadlineExceeded || failed->code() == Code::kAborted);
   {
     const std::lock_guard lock(self->mutex_);
     --self->running_;
-    if (failed && failed->code() != Code::kDeadlineExceeded) self->plan_->drop_shape(run.shape);
+    if (failed && !given_up) self->plan_->drop_shape(run.shape);
   }
   if (failed) {
-    if (failed->code() != Code::kDeadlineExceeded)
-      model::pass_over(self->samples_[which.front()], *failed, self->model_->name());
+    if (!given_up) model::pass_over(self->samples_[which.front()], *failed, self->model_->name());
     co_return;
   }
   for (std::size_t i = 0; i < which.size(); ++i)

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -11,6 +12,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/coro/nursery.h"
+#include "baozi/coro/sleep.h"
 #include "baozi/coro/sync_wait.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/engine/fake/fake_engine.h"
@@ -43,20 +45,31 @@ Task<void> ask(Model model, int times) {
   }
 }
 
-// One batch of a warm-up's, and whether requests were there when it had run.
-Task<void> try_one(Model model, bool* while_busy) {
+// One batch of a warm-up's: how it ended, and whether requests were there then.
+struct Tried {
+  Code code = Code::kOk;
+  bool while_busy = false;
+  Duration took{};
+};
+Task<void> try_one(Model model, Tried* tried) {
+  const Time begin = Clock::now();
   std::vector<Tensors> requests{sample({1, 2, 3, 4}).inputs};
-  co_await model->run_on(0, std::move(requests));
-  *while_busy = model->busy();
+  try {
+    co_await model->run_on(0, std::move(requests));
+  } catch (const Error& error) {
+    tried->code = error.code();
+  }
+  tried->while_busy = model->busy();
+  tried->took = Clock::now() - begin;
 }
 
-// So many callers that ask so often, and a warm-up's batch beside them if `while_busy` is given.
-Task<void> ask_side_by_side(Model model, int callers, int times, bool* while_busy) {
+// So many callers that ask so often, and a warm-up's batch beside them if `tried` is given.
+Task<void> ask_side_by_side(Model model, int callers, int times, Tried* tried) {
   const Context& context = co_await this_context();
   Executor& here = co_await this_executor();
   Nursery nursery(context, here);
   for (int i = 0; i < callers; ++i) nursery.spawn(ask(model, times));
-  if (while_busy != nullptr) nursery.spawn(try_one(model, while_busy));
+  if (tried != nullptr) nursery.spawn(try_one(model, tried));
   co_await nursery.join();
 }
 
@@ -274,17 +287,50 @@ TEST_F(ModelWarmupTest, ProgressRisesToOne) {
   EXPECT_EQ(told.back(), 1.0);
 }
 
-// A warm-up takes its turn between batches that follow each other without a pause.
-TEST_F(ModelWarmupTest, RequestsAndWarmUpTakeTurns) {
+// Batches that follow each other without a pause do not keep a warm-up from being told so.
+TEST_F(ModelWarmupTest, UnderLoadAWarmUpGivesWayAtOnce) {
   FakeOptions fake;
   fake.latency = 1ms;
   BatchedModelOptions options{.name = "busy", .instances = 1};
   options.batch.max_batch = 1;
   const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
-  bool while_busy = false;
-  sync_wait(ask_side_by_side(model, 4, 50, &while_busy));
-  EXPECT_TRUE(while_busy);
+  Tried tried;
+  sync_wait(ask_side_by_side(model, 4, 50, &tried));
+  EXPECT_EQ(tried.code, Code::kAborted);
+  EXPECT_TRUE(tried.while_busy);
   EXPECT_EQ(model->statistics().success.count, 200u);
+}
+
+Task<void> ask_later(Model model, Tried* tried) {
+  co_await sleep_for(20ms);
+  EXPECT_EQ(tried->took, Duration::zero()) << "the trial still runs";
+  co_await ask(model, 1);
+}
+
+Task<void> ask_behind(Model model, Tried* tried) {
+  const Context& context = co_await this_context();
+  Executor& here = co_await this_executor();
+  Nursery nursery(context, here);
+  nursery.spawn(try_one(model, tried));
+  nursery.spawn(ask_later(model, tried));
+  co_await nursery.join();
+}
+
+TEST_F(ModelWarmupTest, ARequestInterruptsAWarmUpsRun) {
+  std::atomic<int> runs{0};
+  FakeOptions fake;
+  fake.latency = 1h;
+  fake.sleep = [&runs](Duration, const StopToken& stop) {
+    if (runs++ != 1) return;  // loading, and the request's
+    while (!stop.stop_requested()) std::this_thread::sleep_for(1ms);
+    throw_if_stopped(stop);
+  };
+  BatchedModelOptions options{.name = "slow", .instances = 1};
+  const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
+  Tried tried;
+  sync_wait(ask_behind(model, &tried));
+  EXPECT_EQ(tried.code, Code::kAborted);
+  EXPECT_EQ(model->statistics().success.count, 1u);
 }
 
 }  // namespace

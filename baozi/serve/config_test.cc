@@ -131,9 +131,9 @@ TEST(Config, WarmUpKeysThatContradictEachOtherAreRefused) {
   EXPECT_THAT(error_of("models: [{path: a, warmup: {enabled: false, record: true}}]"),
               HasSubstr("'enabled: false' leaves nothing to do"));
   EXPECT_THAT(error_of("pipelines: [{type: ocr, warmup: {budget: 7}}]"),
-              HasSubstr("did you mean 'budget_ms'"));
+              HasSubstr("known here: budget_ms, enabled, record"));
   EXPECT_THAT(error_of("models: [{path: a, warmup: {tolerance: -1}}]"),
-              HasSubstr("'tolerance' is -1"));
+              HasSubstr("'tolerance' must be a number from 0"));
 }
 
 TEST(Config, NothingToServeIsAnError) {

@@ -24,8 +24,8 @@ METHOD = (
     "stopped with SIGSTOP; requests to a no-op model, all unlike, go one after the other then."
 )
 NOTES = [
-    "Of the EfficientNet hit most is the way of 0.6 MB through the socket and the hash over it; the "
-    "no-op model's is the server's own part."
+    "Of the EfficientNet hit most is the way of 0.6 MB through the socket and the hash over it; "
+    "the no-op model's is the server's own part."
 ]
 AT_ONCE = 1000
 AFTER_HANG = 300

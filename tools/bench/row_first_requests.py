@@ -23,18 +23,18 @@ from setting import HERE, Setting
 TITLE = "First requests"
 METHOD = (
     "Sixteen callers begin as soon as `/v2/health/ready` says yes, each asking one request after "
-    "the other, of 1 to 8 rows and, for MiniLM, 8 to 128 tokens; each hundred requests are the "
+    "the other, of 1 to 4 rows and, for MiniLM, 8 to 64 tokens; each hundred requests are the "
     "same mixture in another order. The p99 of the first hundred, divided by the median p99 of "
     "the later hundreds. Starts with warm-up and without it alternate."
 )
 NOTES: list[str] = []
 CALLERS = 16
 WINDOW = 100
-WINDOWS = 12
-SKIPPED = 3  # windows between the first and those that count as steady
+WINDOWS = 8
+SKIPPED = 2  # windows between the first and those that count as steady
 TAX_MAX = 1.2
-ROWS = (1, 1, 1, 1, 2, 2, 3, 4, 6, 8)
-LENGTHS = (8, 12, 16, 24, 32, 48, 64, 80, 96, 128)
+ROWS = (1, 1, 1, 1, 1, 1, 2, 2, 3, 4)
+LENGTHS = (8, 12, 16, 20, 24, 32, 40, 48, 56, 64)
 MODELS = {"minilm": "MiniLM", "efficientnet_lite0": "EfficientNet"}
 
 
