@@ -1,6 +1,7 @@
 """Warm-up as its users see it: what proves a model, what fails it, and that it leaves no trace."""
 
 import json
+import re
 import shutil
 import struct
 import tempfile
@@ -241,7 +242,9 @@ class RealTest(harness.ServerTest):
         log = self.server.log()
         for name in (*self.names, "smollm2"):
             self.assertRegex(log, rf"{name} version 1 is ready after \d+ ms; warm-up: \d+ of")
-        self.assertNotIn("warm-up goes on without", log)
+        # PP-OCR's recogniser says that it takes any height, but takes some only.
+        refused = set(re.findall(r"(\w+): warm-up goes on without", log))
+        self.assertLessEqual(refused, {"ocr_rec"})
         for name in self.names:
             stats = self.server.get(f"/v2/models/{name}/stats").body["model_stats"][0]
             self.assertEqual(stats["inference_stats"]["success"]["count"], 0, name)
