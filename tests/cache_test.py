@@ -237,6 +237,7 @@ class RedisTest(unittest.TestCase):
         settings, files = config(self.redis.url)
         settings["models"].insert(0, {"path": "slow.fake", "instances": 1})
         files["slow.fake"] = harness.fake(load_ms=5000 * harness.SLOWNESS)
+        settings |= {"loads_max": 1, "hold": {"requests_max": 0}}
         replica = harness.Server(settings, files=files)
         self.addCleanup(replica.end)
         self.wait_up(replica)

@@ -312,7 +312,7 @@ class DemandTest(LoadingTest):
         for each in asked:
             self.assertEqual(each.wait().status, 200)
         loads = [phase for phase in server.get("/v2/coldstart").body["phases"]
-                 if phase["subject"] == "rare/1"]
+                 if (phase["name"], phase["subject"]) == ("load", "rare/1")]
         self.assertEqual(len(loads), 1, "four who wait are one load")
 
     def test_a_budget_lets_go_what_was_used_longest_ago(self):

@@ -121,8 +121,11 @@ models:
         self.assertEqual(len(listed.stdout.splitlines()), 4)
         self.assertIn("3 artefacts", listed.stdout)
         model.write_bytes((harness.MODELS / "identity_fp32/1/model.onnx").read_bytes())
-        self.prepare(model)  # so that its new content is known
-        self.assertIn("its model has changed", self.prepare("--list").stdout)
+        def has_changed():
+            self.prepare(model)  # so that its new content is known, once it is not quite new
+            return "its model has changed" in self.prepare("--list").stdout
+
+        harness.wait_until(has_changed, "the list tells that the model has changed")
         self.assertIn("removed 1 artefact ", self.prepare("--prune").stdout)
         model.unlink()
         self.assertIn("its model is gone", self.prepare("--list").stdout)

@@ -324,16 +324,20 @@ void LifeCycle::make(const PipelineConfig& pipeline, StopToken stop) {
   };
   try {
     const cold_start::Phase phase("pipeline", pipeline.name);
+    const Time begun = Clock::now();
+    std::string more;
     std::shared_ptr<model::Servable> made = open_pipeline(config_, pipeline, repository_, cpu_);
     const bool serving = serves(repository_, pipeline.name, "1");
     if (const auto warm = warm_start(made, pipeline.warmup, repository_, serving)) {
       warm->prove(stop);
       made = warm->servable();
       if (!serving) repository_.add(front_.before(made, pipeline), State::kWarming);
-      (void)warm->heat(stop);
+      const model::WarmupReport report = warm->heat(stop);
+      if (report.cells > 0) more = "; warm-up: " + describe(report);
     }
     repository_.add(front_.before(std::move(made), pipeline));
-    log().info("pipeline {} is ready", pipeline.name);
+    log().info("{} version 1 is ready after {} ms{}", pipeline.name,
+               std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count(), more);
   } catch (const model::NotReady& error) {
     if (!error.coming()) fail(error.message());
     throw;
