@@ -8,6 +8,7 @@
 #include <chrono>
 #include <set>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -143,7 +144,9 @@ std::string format_stages(bool ready, std::span<const VersionStatus> index) {
 
 std::string format_cold_start(const cold_start::Record& record) {
   std::vector<cold_start::Span> spans = record.spans;
-  std::ranges::stable_sort(spans, {}, &cold_start::Span::begin);
+  std::ranges::sort(spans, {}, [](const cold_start::Span& span) {
+    return std::tie(span.begin, span.end, span.name, span.subject);
+  });
   std::string out = R"({"ready_ms":)";
   append_milliseconds(out, record.exec, record.ready);
   out += R"(,"first_answer_ms":)";

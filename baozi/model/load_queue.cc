@@ -9,7 +9,8 @@ namespace baozi::model {
 bool LoadQueue::goes_before(const Entry& a, const Entry& b) noexcept {
   if ((a.wanted != 0) != (b.wanted != 0)) return a.wanted != 0;
   if (a.wanted != b.wanted) return a.wanted < b.wanted;
-  return a.item.uses > b.item.uses;
+  if (a.item.uses != b.item.uses) return a.item.uses > b.item.uses;
+  return a.entered < b.entered;
 }
 
 std::vector<LoadQueue::Entry>::iterator LoadQueue::find(std::string_view name,
@@ -21,8 +22,8 @@ std::vector<LoadQueue::Entry>::iterator LoadQueue::find(std::string_view name,
 
 bool LoadQueue::add(Item item) {
   if (find(item.name, item.version) != entries_.end()) return false;
-  entries_.push_back({std::move(item)});
-  std::ranges::stable_sort(entries_, goes_before);
+  entries_.push_back({std::move(item), ++entered_});
+  std::ranges::sort(entries_, goes_before);
   return true;
 }
 
@@ -30,7 +31,7 @@ bool LoadQueue::want(std::string_view name, std::string_view version) {
   const auto entry = find(name, version);
   if (entry == entries_.end()) return false;
   if (entry->wanted == 0) entry->wanted = ++wishes_;
-  std::ranges::stable_sort(entries_, goes_before);
+  std::ranges::sort(entries_, goes_before);
   return true;
 }
 

@@ -52,13 +52,15 @@ class LoadQueue {
  private:
   struct Entry {
     Item item;
-    std::uint64_t wanted = 0;  // the number of the first wish; 0: none
+    std::uint64_t entered = 0;  // its number
+    std::uint64_t wanted = 0;   // the number of the first wish; 0: none
   };
 
   static bool goes_before(const Entry& a, const Entry& b) noexcept;
   std::vector<Entry>::iterator find(std::string_view name, std::string_view version);
 
   std::vector<Entry> entries_;  // in the order they will be taken
+  std::uint64_t entered_ = 0;
   std::uint64_t wishes_ = 0;
 };
 

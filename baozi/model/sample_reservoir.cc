@@ -48,7 +48,10 @@ SampleReservoir::Place* SampleReservoir::offer(std::uint64_t shape, std::size_t 
 std::vector<const SampleReservoir::Place*> SampleReservoir::samples() const {
   std::vector<const Counter*> by_count;
   for (const Counter& counter : counters_) by_count.push_back(&counter);
-  std::ranges::stable_sort(by_count, std::ranges::greater{}, &Counter::count);
+  // Equals as they lie in counters_.
+  std::ranges::sort(by_count, [](const Counter* a, const Counter* b) {
+    return a->count != b->count ? a->count > b->count : a < b;
+  });
   std::vector<const Place*> all;
   for (const Counter* counter : by_count) {
     for (const Place& place : counter->places) all.push_back(&place);

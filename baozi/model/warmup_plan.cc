@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <tuple>
 #include <utility>
 
 namespace baozi::model {
@@ -48,8 +49,10 @@ WarmupPlan::WarmupPlan(int instances, std::span<const int> rows, int max_batch, 
       sized.emplace_back(size.half_step, std::move(cell));
     }
   }
-  std::ranges::stable_sort(
-      sized, {}, [](const auto& each) { return std::pair(each.first, each.second.rows); });
+  // Equal sizes in the order of their shapes.
+  std::ranges::sort(sized, {}, [](const auto& each) {
+    return std::tuple(each.first, each.second.rows, each.second.shape);
+  });
   for (Instance& instance : instances_) {
     for (const auto& [half_step, cell] : sized) instance.cells.push_back(cell);
   }
