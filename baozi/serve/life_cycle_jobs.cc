@@ -73,11 +73,12 @@ Task<void> LifeCycle::work(LifeCycle* self) {
 
 LifeCycle::JobPtr LifeCycle::enqueue(const ModelConfig& model, const ModelVersion& version,
                                      bool is_wanted) {
+  const std::string stamp = stamp_of(version.file);
   const std::lock_guard lock(mutex_);
   known_.insert_or_assign(Key(model.name, version.version), Known{model, version});
   // Who wants what is being loaded just now gets that.
   const auto running = std::ranges::find_if(running_, [&](const JobPtr& job) {
-    return job->key() == Key(model.name, version.version) && job->stamp == stamp_of(version.file);
+    return job->key() == Key(model.name, version.version) && job->stamp == stamp;
   });
   if (running != running_.end()) return *running;
   return enqueue_locked(model, version, is_wanted);
@@ -119,7 +120,6 @@ LifeCycle::JobPtr LifeCycle::take() {
   JobPtr job = std::move(at->second);
   queued_.erase(at);
   job->begun = Clock::now();
-  job->stamp = stamp_of(job->version.file);
   running_.push_back(job);
   publish_estimates_locked();
   return job;
@@ -140,6 +140,11 @@ void LifeCycle::open(const JobPtr& job, const StopToken& stop) {
   const auto end = [&job]() noexcept { job->stop.request_stop(); };
   const StopCallback on_stop(stop, end);
   job->serving = serves(repository_, name, version);
+  {
+    std::string stamp = stamp_of(job->version.file);
+    const std::lock_guard lock(mutex_);
+    job->stamp = std::move(stamp);
+  }
   try {
     const cold_start::Phase phase("load", name + "/" + version);
     move_to(*job, State::kOpening);
@@ -316,6 +321,7 @@ Task<void> LifeCycle::bring_up(LifeCycle* self, const PipelineConfig* pipeline) 
 // On the pipelines' lane: it blocks for what the pipeline computes on the CPU pool.
 void LifeCycle::make(const PipelineConfig& pipeline, StopToken stop) {
   const auto fail = [&](const std::string& reason) {
+    if (stop.stop_requested()) return;  // the server ends; nobody is to blame
     const bool serving = serves(repository_, pipeline.name, "1");
     log().error("{} is not {}: {}", pipeline.name, serving ? "made anew" : "served", reason);
     if (serving) return;
@@ -335,6 +341,8 @@ void LifeCycle::make(const PipelineConfig& pipeline, StopToken stop) {
       const model::WarmupReport report = warm->heat(stop);
       if (report.cells > 0) more = "; warm-up: " + describe(report);
     }
+    const std::optional<VersionStatus> now = status_of(repository_, pipeline.name, "1");
+    if (now && now->state == State::kUnloaded) return;  // on request, meanwhile
     repository_.add(front_.before(std::move(made), pipeline));
     log().info("{} version 1 is ready after {} ms{}", pipeline.name,
                std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count(), more);

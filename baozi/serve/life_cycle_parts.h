@@ -13,6 +13,7 @@
 #include "baozi/base/clock.h"
 #include "baozi/coro/event.h"
 #include "baozi/coro/stop.h"
+#include "baozi/engine/file_stamp.h"
 #include "baozi/model/repository.h"
 #include "baozi/serve/config.h"
 #include "baozi/serve/life_cycle.h"
@@ -63,8 +64,10 @@ inline bool contains(const std::vector<ModelVersion>& versions, const std::strin
   return std::ranges::find(versions, version, &ModelVersion::version) != versions.end();
 }
 
-// Differs when the file was written or replaced. What it refers to (external data) is not looked
-// at.
-std::string stamp_of(const std::filesystem::path& file);
+// Differs when the file was written or replaced; "" when there is none. What it refers to
+// (external data) is not looked at.
+inline std::string stamp_of(const std::filesystem::path& file) {
+  return engine::file_stamp(file).value_or("");
+}
 
 }  // namespace baozi::serve

@@ -1,7 +1,6 @@
 // What LifeCycle looks at by itself: files that change, memory that is short, models that nobody
 // uses, what is to be remembered.
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -27,13 +26,6 @@ std::string name_of(const std::string& name, const std::string& version) {
 std::size_t megabytes(std::size_t bytes) { return (bytes + 999'999) / 1'000'000; }
 
 }  // namespace
-
-std::string stamp_of(const std::filesystem::path& file) {
-  struct stat facts{};
-  if (::stat(file.c_str(), &facts) != 0) return "";
-  return fmt::format("{} {} {}.{}", facts.st_ino, facts.st_size, facts.st_mtim.tv_sec,
-                     facts.st_mtim.tv_nsec);
-}
 
 // ---- Memory
 
@@ -195,15 +187,16 @@ std::vector<ModelConfig> LifeCycle::all_models() const {
 // logged there.
 Task<void> LifeCycle::look_for_changes(ModelConfig model) {
   std::vector<ModelVersion> versions = choose_versions(model.versions, find_versions(model.path));
+  std::vector<std::string> stamps;
+  for (const ModelVersion& version : versions) stamps.push_back(stamp_of(version.file));
   std::vector<ModelVersion> stale;
   bool gone = false;
   {
     const std::lock_guard lock(mutex_);
-    for (const ModelVersion& version : versions) {
-      const auto seen = seen_.find({model.name, version.version});
+    for (std::size_t i = 0; i < versions.size(); ++i) {
+      const auto seen = seen_.find({model.name, versions[i].version});
       const bool known = seen != seen_.end();
-      if (known ? seen->second != stamp_of(version.file) : !model.on_demand)
-        stale.push_back(version);
+      if (known ? seen->second != stamps[i] : !model.on_demand) stale.push_back(versions[i]);
     }
     std::erase_if(seen_, [&](const auto& each) {
       const bool left = each.first.first == model.name && !contains(versions, each.first.second);
