@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <set>
 #include <system_error>
-#include <vector>
 
 #include "baozi/base/error.h"
+#include "baozi/engine/file_stamp.h"
 #include "baozi/model/hasher.h"
 
 namespace baozi::serve {
@@ -15,8 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using model::Hasher;
-
-constexpr std::size_t kReadBytes = 1 << 20;
 
 bool is_model(const fs::path& path) {
   const std::string extension = path.extension().string();
@@ -38,26 +35,14 @@ std::set<fs::path> files_of(const fs::path& model) {
 
 std::string stamp_of(const std::set<fs::path>& files) {
   std::string stamp;
-  for (const fs::path& path : files) {
-    std::error_code error;
-    stamp += fmt::format("{} {} {}\n", path.string(), fs::file_size(path, error),
-                         fs::last_write_time(path, error).time_since_epoch().count());
-  }
+  for (const fs::path& path : files)
+    stamp += fmt::format("{} {}\n", path.string(), engine::file_stamp(path).value_or(""));
   return stamp;
 }
 
 void add_file(Hasher& hasher, const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(Code::kNotFound, fmt::format("cannot read {}", path.string()));
   hasher.add(path.filename().string());
-  std::vector<char> part(kReadBytes);
-  std::uint64_t size = 0;
-  while (file) {
-    file.read(part.data(), static_cast<std::streamsize>(part.size()));
-    hasher.add_bytes(part.data(), static_cast<std::size_t>(file.gcount()));
-    size += static_cast<std::uint64_t>(file.gcount());
-  }
-  hasher.add(size);
+  hasher.add(engine::checksum_of(path, {}).digest);
 }
 
 }  // namespace
