@@ -15,15 +15,15 @@ TITLE = "Memory"
 METHOD = (
     "The server's share of memory (Pss of /proc/PID/smaps_rollup: what it maps of the model's file "
     "counts) after its first answer and after many small requests, eight at a time. The limit is "
-    "what baozi says at load that the model takes."
+    "what baozi says at load that the model takes, and may take for what past requests computed."
 )
 NOTES: list[str] = []
 REQUESTS = 1000
 REQUESTS_FULL = 10_000
 REQUESTS_QUICK = 200
 CLIENTS = 8
-# In the log of `baozi serve`.
-ESTIMATE = re.compile(r"([\d.]+) MB estimated")
+# In the log of `baozi serve`, both in MiB.
+ESTIMATE = re.compile(r"(\d+) MB estimated .*, and up to (\d+) for what past requests")
 
 
 class Round(NamedTuple):
@@ -43,7 +43,7 @@ def memory(pid: int, field: str) -> float:
 
 def estimate(log: Path) -> float | None:
     found = ESTIMATE.search(log.read_text(errors="replace"))
-    return float(found[1]) if found else None
+    return (int(found[1]) + int(found[2])) * 2**20 / 1e6 if found else None
 
 
 def count(bench: Bench) -> int:
