@@ -192,8 +192,11 @@ class DrainTest(OwnServer):
 class FaultTest(OwnServer):
     def test_hostile_models_beside_a_good_one(self):
         names = sorted(path.name for path in harness.HOSTILE.iterdir())
+        sanitized = os.environ.get("BAOZI_SANITIZED") == "1"  # whose operator new aborts, not throws
         server = self.start({"models": [
-            *({"path": str(harness.HOSTILE / name)} for name in names),
+            *({"path": str(harness.HOSTILE / name),
+               "warmup": {"enabled": not (sanitized and name == "absurd_output")}}
+              for name in names),
             {"path": harness.model("noop")}]})
         server.wait_loaded()
         index = {e["name"]: e for e in server.post("/v2/repository/index").body}
@@ -209,7 +212,7 @@ class FaultTest(OwnServer):
                 answer = server.post(f"/v2/models/{name}/infer", REQUEST)
                 self.assertEqual(answer.status, 503)
                 self.assertIn(index[name]["reason"], answer.body["error"])
-        if os.environ.get("BAOZI_SANITIZED") != "1":  # whose operator new aborts, not throws
+        if not sanitized:
             huge = {"inputs": [{"name": "count", "shape": [1], "datatype": "INT64", "data": [1]}]}
             answer = server.post("/v2/models/absurd_output/infer", huge)
             self.assertGreaterEqual(answer.status, 400, "4 TiB are not there")
