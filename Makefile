@@ -21,7 +21,7 @@ FIXED_ADDRESSES = $(if $(filter tsan,$(PRESET)), \
 .PHONY: help
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
-	  while IFS='|' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	  while IFS='|' read -r target text; do printf '  make %-15s %s\n' "$$target" "$$text"; done
 
 .PHONY: setup
 setup: ## installs system packages and fetches pinned downloads, for building and testing
@@ -75,6 +75,14 @@ bench-llm: ## language models beside llama-server; writes docs/benchmarks-llm.md
 	@$(MAKE) --no-print-directory build/release/build.ninja
 	@ninja -C build/release -j $(JOBS) baozi
 	@python3 tools/bench/llm.py --build build/release --cache $(CACHE) $(BENCH_LLM)
+
+.PHONY: bench-coldstart
+bench-coldstart: ## starts, warm-up, loading, the cache; writes docs/benchmarks-coldstart.md
+	@setup/setup.sh build models test bench
+	@$(PREPARE) --only bench
+	@cmake --preset bench >/dev/null
+	@ninja -C build/release -j $(JOBS)
+	@python3 tools/bench/coldstart.py --build build/release --cache $(CACHE) $(BENCH_COLDSTART)
 
 .PHONY: asan
 asan: ## every test under the address and undefined-behaviour sanitizers

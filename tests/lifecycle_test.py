@@ -192,7 +192,8 @@ class DrainTest(OwnServer):
 class FaultTest(OwnServer):
     def test_hostile_models_beside_a_good_one(self):
         names = sorted(path.name for path in harness.HOSTILE.iterdir())
-        sanitized = os.environ.get("BAOZI_SANITIZED") == "1"  # whose operator new aborts, not throws
+        # A sanitizer's operator new aborts, and does not throw.
+        sanitized = os.environ.get("BAOZI_SANITIZED") == "1"
         server = self.start({"models": [
             *({"path": str(harness.HOSTILE / name),
                "warmup": {"enabled": not (sanitized and name == "absurd_output")}}

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "baozi/api/kserve_samples.h"
@@ -30,6 +32,8 @@ namespace fs = std::filesystem;
 using model::WarmupSample;
 
 constexpr const char* kTfServingFile = "tf_serving_warmup_requests";
+// Whoever waited for the model has the machine for a first answer before it is heated.
+constexpr auto kGrace = std::chrono::milliseconds(5);
 constexpr std::uintmax_t kFileBytesMax = std::uintmax_t{256} << 20;
 
 bool is_json(const fs::path& file) {
@@ -182,6 +186,7 @@ void WarmStart::prove(StopToken stop) {
 }
 
 model::WarmupReport WarmStart::heat(StopToken stop) {
+  std::this_thread::sleep_for(kGrace);
   const Context context{.stop = stop};
   return sync_wait(warmup_->heat(), context);
 }

@@ -44,7 +44,7 @@ STEPS = (
     Step("build_small", ("test",)),
     Step("build_hostile", ("test",)),
     Step("build_pictures", ("demo", "test", "bench")),
-    Step("build_ocr", ("demo", "test")),
+    Step("build_ocr", ("demo", "test", "bench")),
     Step("build_efficientnet", ("demo", "test", "bench"), ("torch_file",)),
     Step("build_minilm", ("demo", "test", "bench")),
     Step("build_smollm2", ("demo", "test", "bench", "bench-llm")),

@@ -114,6 +114,7 @@ Trial BareLoop::measure(const Split& split, std::int64_t batch,
                         std::chrono::duration<double> span) const {
   engine::ModelOptions options;
   options.threads = split.threads;
+  options.prepared.folder = prepared_;
   if (split.spinning) options.session_config["session.intra_op.allow_spinning"] = "1";
   const std::shared_ptr<engine::Model> model = engine::engine_for(model_).load(model_, options, {});
   engine::BufferPool pool({});

@@ -35,9 +35,10 @@ std::string to_json(const Trial& trial);
 
 class BareLoop {
  public:
-  // Free dimensions behind the first get the size `sequence`.
-  BareLoop(std::filesystem::path model, std::int64_t sequence)
-      : model_(std::move(model)), sequence_(sequence) {}
+  // Free dimensions behind the first get the size `sequence`. `prepared`: a folder of artefacts, as
+  // engine::PreparedOptions has it; empty: none.
+  BareLoop(std::filesystem::path model, std::int64_t sequence, std::filesystem::path prepared = {})
+      : model_(std::move(model)), sequence_(sequence), prepared_(std::move(prepared)) {}
 
   // Opens the model anew, runs each instance once, then all for `span`. Throws baozi::Error.
   Trial measure(const Split& split, std::int64_t batch, std::chrono::duration<double> span) const;
@@ -45,6 +46,7 @@ class BareLoop {
  private:
   std::filesystem::path model_;
   std::int64_t sequence_;
+  std::filesystem::path prepared_;
 };
 
 }  // namespace baozi::bare

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> splits{"1:1"};
   double seconds = 1;
   std::int64_t sequence = 32;
+  std::string prepared;
   app.add_option("model", model, "the model's file")->required()->check(CLI::ExistingFile);
   app.add_option("--batches", batches, "rows a run")->check(CLI::Range(1, 4096));
   app.add_option("--splits", splits, "CALLERS:THREADS[:spin], as many as wanted");
@@ -27,9 +28,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.0, 600.0));
   app.add_option("--sequence", sequence, "size of free dimensions behind the first")
       ->check(CLI::Range(1, 65'536));
+  app.add_option("--prepared", prepared, "a folder of prepared artefacts (baozi prepare)");
   CLI11_PARSE(app, argc, argv);
   try {
-    const baozi::bare::BareLoop loop(model, sequence);
+    const baozi::bare::BareLoop loop(model, sequence, prepared);
     for (const std::string& text : splits) {
       const baozi::bare::Split split = baozi::bare::parse_split(text);
       for (const std::int64_t batch : batches) {

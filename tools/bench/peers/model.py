@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+DTYPES = {"FP32": np.float32, "INT64": np.int64}
+
 
 class Model:
     def __init__(self) -> None:
@@ -15,9 +17,9 @@ class Model:
         self.session = onnxruntime.InferenceSession(os.environ["BENCH_MODEL"], options)
 
     def infer(self, request: dict[str, Any]) -> dict[str, Any]:
-        given = request["inputs"][0]
-        tensor = np.array(given["data"], np.float32).reshape(given["shape"])
-        output = self.session.run(None, {given["name"]: tensor})[0]
+        tensors = {given["name"]: np.array(given["data"], DTYPES[given["datatype"]])
+                   .reshape(given["shape"]) for given in request["inputs"]}
+        output = self.session.run(None, tensors)[0]
         data = output.ravel().tolist()
         answer = {"name": "output", "datatype": "FP32", "shape": list(output.shape), "data": data}
         return {"model_name": "noop", "outputs": [answer]}
