@@ -28,7 +28,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/baozi DESTINATION ${CMAKE_INSTALL_INCLUD
   PATTERN "engine/onnx" EXCLUDE PATTERN "engine/llama" EXCLUDE PATTERN "test_plugin" EXCLUDE
   PATTERN "bench" EXCLUDE
   PATTERN "coro/uv" EXCLUDE PATTERN "test_*.h" EXCLUDE PATTERN "*_fixtures.h" EXCLUDE
-  PATTERN "*_simulation.h" EXCLUDE PATTERN "opencv_image.h" EXCLUDE
+  PATTERN "*_simulation.h" EXCLUDE PATTERN "pipeline/opencv" EXCLUDE
   PATTERN "counting_new.h" EXCLUDE PATTERN "scratch_folder.h" EXCLUDE)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/baoziConfig.cmake.in

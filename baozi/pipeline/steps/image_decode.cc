@@ -10,14 +10,13 @@
 #include <cassert>
 #include <cstring>
 #include <memory>
-#include <opencv2/core.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "baozi/base/error.h"
 #include "baozi/pipeline/steps/exif.h"
-#include "baozi/pipeline/steps/opencv_image.h"
+#include "baozi/pipeline/steps/pictures.h"
 
 namespace baozi::pipeline {
 namespace {
@@ -322,24 +321,7 @@ Image decode_image(File file, const DecodeOptions& options, Allocator& allocator
 Image turn_upright(Image image, int orientation, Allocator& allocator) {
   assert(orientation >= 1 && orientation <= 8);
   if (orientation == kOrientationUpright) return image;
-  // EXIF 2.32, figure 8, as a transposition followed by mirroring.
-  const bool transposed = orientation >= 5;
-  const bool mirror_columns =
-      orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
-  const bool mirror_rows =
-      orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
-  const Size size = transposed ? Size{image.width(), image.height()} : image.size();
-  Image upright = new_image(size, allocator);
-  cv::Mat out = output_of(upright);
-  cv::Mat source = view_of(image);
-  if (transposed) {
-    cv::transpose(source, out);
-    source = out;
-  }
-  if (mirror_columns || mirror_rows) {
-    cv::flip(source, out, mirror_columns && mirror_rows ? -1 : mirror_columns ? 1 : 0);
-  }
-  return upright;
+  return pictures().turn_upright(image, orientation, allocator);
 }
 
 }  // namespace baozi::pipeline

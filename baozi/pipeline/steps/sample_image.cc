@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <opencv2/imgproc.hpp>
 
 #include "baozi/base/error.h"
-#include "baozi/pipeline/steps/opencv_image.h"
+#include "baozi/pipeline/steps/pictures.h"
 
 namespace baozi::pipeline {
 namespace {
@@ -27,23 +26,12 @@ void shade(Image& page) {
   }
 }
 
-void write_lines(Image& page) {
-  cv::Mat mat = output_of(page);
-  const int step = std::max(page.height() / static_cast<int>(kLines.size() + 1), 1);
-  const double scale = page.width() / 420.0;
-  for (std::size_t i = 0; i < kLines.size(); ++i) {
-    cv::putText(mat, kLines[i], {page.width() / 12, step * static_cast<int>(i + 1)},
-                cv::FONT_HERSHEY_SIMPLEX, scale, {20, 20, 20}, std::max(1, page.width() / 200),
-                cv::LINE_AA);
-  }
-}
-
 }  // namespace
 
 Bytes sample_image(Size size) {
   Image page = new_image(size);
   shade(page);
-  write_lines(page);
+  pictures().write_lines(page, kLines);
   struct Close {
     void operator()(void* opened) const { tjDestroy(opened); }
   };
