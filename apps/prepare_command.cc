@@ -25,6 +25,7 @@ struct PrepareOptions {
   std::string path;
   std::string name;
   std::string folder;
+  int layers = 0;  // 0: what the config says
   bool list = false;
   bool prune = false;
   bool all = false;
@@ -33,6 +34,13 @@ struct PrepareOptions {
 struct Target {
   const serve::ModelConfig& model;
   serve::ModelVersion version;
+  int layers = 0;
+
+  engine::ModelOptions options() const {
+    engine::ModelOptions options = model.options;
+    if (layers > 0) options.layers = layers;
+    return options;
+  }
 };
 
 double milliseconds(Duration span) {
@@ -56,10 +64,10 @@ class Progress {
 };
 
 double load_ms(engine::Engine& engine, const Target& target, const engine::PreparedOptions& from) {
-  engine::ModelOptions options = target.model.options;
+  engine::ModelOptions options = target.options();
   options.prepared = from;
   const Time start = Clock::now();
-  engine.load(target.version.file, options, {});
+  engine.load(target.version.file, options, {})->await_loaded({});
   return milliseconds(Clock::now() - start);
 }
 
@@ -73,7 +81,7 @@ struct Outcome {
 Outcome prepare_version(const Target& target, const engine::PreparedOptions& where) {
   engine::Engine& engine = target.model.engine.empty() ? engine::engine_for(target.version.file)
                                                        : engine::open_engine(target.model.engine);
-  engine::ModelOptions options = target.model.options;
+  engine::ModelOptions options = target.options();
   options.prepared = where;
   Outcome outcome;
   const Time start = Clock::now();
@@ -96,8 +104,9 @@ void print(const Target& target, const Outcome& outcome) {
     return;
   }
   const bool made = outcome.made.state == State::kMade;
-  fmt::print("{:<32} {}, {:.1f} MB; loads in {:.0f} ms instead of {:.0f}\n", label_of(target),
+  fmt::print("{:<32} {}{}, {:.1f} MB; loads in {:.0f} ms instead of {:.0f}\n", label_of(target),
              made ? fmt::format("made in {:.0f} ms", outcome.took_ms) : "was there",
+             outcome.made.layers > 1 ? fmt::format(" in {} parts", outcome.made.layers) : "",
              static_cast<double>(outcome.made.bytes) / 1e6, outcome.after_ms, outcome.before_ms);
 }
 
@@ -106,7 +115,7 @@ std::vector<Target> targets_of(const serve::Config& config, const PrepareOptions
   for (const serve::ModelConfig& model : config.models) {
     if (!options.name.empty() && model.name != options.name) continue;
     for (serve::ModelVersion& version : serve::find_versions(model.path))
-      targets.push_back({model, std::move(version)});
+      targets.push_back({model, std::move(version), options.layers});
   }
   if (targets.empty()) {
     throw Error(Code::kNotFound,
@@ -133,6 +142,12 @@ int prepare_all(const serve::Config& config, const PrepareOptions& options,
       }
       print(targets[i], outcome);
       std::fflush(stdout);
+      const bool refused = outcome.made.state != engine::Preparation::State::kNone &&
+                           targets[i].options().layers > outcome.made.layers;
+      if (refused) {
+        fmt::print(stderr, "baozi: {}: {}\n", label_of(targets[i]), outcome.made.why);
+        status = 1;
+      }
     } catch (const Error& error) {
       fmt::print(stderr, "baozi: {} is not prepared: {}\n", label_of(targets[i]), error.message());
       status = 1;
@@ -171,6 +186,12 @@ void add_prepare(CLI::App& app, Command& chosen) {
   command->add_option("--folder", options->folder,
                       "Where it is kept [default: the config's, else baozi/prepared in the user's "
                       "cache folder]");
+  command
+      ->add_option("--layers", options->layers,
+                   "Split ONNX models into so many parts, which load one after the other while the "
+                   "first ones compute; serve them with the same `layers` in the config [default: "
+                   "the config's, else 1]")
+      ->check(CLI::Range(1, engine::kLayersMax));
   CLI::Option* list = command->add_flag("--list", options->list, "Print what there is");
   CLI::Option* prune = command->add_flag(
       "--prune", options->prune,
@@ -185,6 +206,7 @@ void add_prepare(CLI::App& app, Command& chosen) {
       "Examples:\n"
       "  baozi prepare model.onnx\n"
       "  baozi prepare baozi.yaml --folder /srv/prepared\n"
+      "  baozi prepare model.onnx --layers 4\n"
       "  baozi prepare --list\n"
       "  baozi prepare --prune --all");
   command->callback([options, path, list, prune, &chosen] {

@@ -42,6 +42,7 @@ models:
     labels: labels.txt
     optimization_level: 1
     session_config: {session.intra_op.allow_spinning: "0"}
+    layers: 4
     memory_bytes_max: 1000000000
     load: on_demand
     pin: true

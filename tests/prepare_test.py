@@ -39,9 +39,9 @@ class PrepareTest(unittest.TestCase):
     def leftovers(self):
         return [path.name for path in self.store.iterdir() if path.name.startswith(".new-")]
 
-    def serve(self, model, *arguments, **prepared):
+    def serve(self, model, *arguments, layers=1, **prepared):
         config = {"prepared": {"folder": str(self.store), **prepared},
-                  "models": [{"path": harness.model(model), "instances": 1}]}
+                  "models": [{"path": harness.model(model), "instances": 1, "layers": layers}]}
         server = harness.Server(config, "--log-level", "debug", *arguments)
         self.addCleanup(server.end)
         server.wait_ready()
@@ -90,6 +90,29 @@ models:
         self.assertEqual(done.returncode, 1)
         self.assertIn("broken version 1 is not prepared", done.stderr)
         self.assertIn("noop version 1", done.stdout)
+
+    def test_layers(self):
+        done = self.prepare(harness.model("ocr_cls"), "--layers", "3")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"^ocr_cls version 1 +made in \d+ ms in 3 parts, [\d.]+ MB; ")
+        self.assertEqual(sorted(path.name for path in self.artefacts()[0].glob("part-*")),
+                         ["part-0.onnx", "part-1.onnx", "part-2.onnx"])
+        self.assertIn("was there in 3 parts",
+                      self.prepare(harness.model("ocr_cls"), "--layers", "3").stdout)
+
+    def test_layers_that_cannot_be(self):
+        for layers in ("0", "-1", "65", "four"):
+            with self.subTest(layers):
+                done = self.prepare(harness.model("ocr_cls"), "--layers", layers)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("--layers", done.stderr)
+        self.assertFalse(self.store.exists())
+        done = self.prepare(harness.model("noop"), "--layers", "2")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("noop version 1: it is not split into 2 layers", done.stderr)
+        self.assertIn("the most layers are 1", done.stderr)
+        self.assertIn("made in", done.stdout)
+        self.assertEqual(len(self.artefacts()), 1)
 
     def test_wrong_usage(self):
         for arguments in ((), ("--all",), ("--list", "--prune"), ("x", "--no-such")):
@@ -217,6 +240,42 @@ class ServerTest(PrepareTest):
         self.assertEqual(again.get(path).body, about)
         time.sleep(0.3)
         self.assertNotIn(PREPARED, again.log())
+
+    def test_a_first_start_splits_for_the_next(self):
+        request = image_request()
+        path = "/v2/models/efficientnet_lite0"
+        server = self.serve("efficientnet_lite0", layers=4)
+        first = server.post(f"{path}/infer", request).body
+        about = server.get(path).body
+        self.wait_prepared(server)
+        self.assertIn("is prepared for the next start in 4 parts", server.log())
+        self.assertEqual(server.terminate(), 0)
+        again = self.serve("efficientnet_lite0", layers=4)
+        self.assertIn("is loaded as it was prepared", again.log())
+        self.assertEqual(again.post(f"{path}/infer", request).body["outputs"], first["outputs"])
+        self.assertEqual(again.get(path).body, about)
+        self.assertEqual(again.post("/v2/repository/models/efficientnet_lite0/unload", {}).status,
+                         200)
+        self.assertEqual(again.terminate(), 0)
+
+    def test_what_cannot_be_split_is_served_whole_and_said(self):
+        server = self.serve("argmax_logits", layers=64)
+        harness.wait_until(lambda: "the most layers are" in server.log(), "the reason", 60)
+        self.assertEqual(server.post("/v2/models/argmax_logits/infer", NUMBERS).status, 200)
+        self.assertEqual(server.terminate(), 0)
+        again = self.serve("argmax_logits", layers=64)
+        self.assertIn("is loaded as it was prepared", again.log())
+
+    def test_a_damaged_part(self):
+        self.prepare(harness.model("ocr_cls"), "--layers", "3")
+        part = self.artefacts()[0] / "part-2.onnx"
+        part.write_bytes(part.read_bytes()[:100])
+        server = self.serve("ocr_cls", layers=3)
+        self.assertEqual(server.log().count("damaged"), 1)
+        self.assertNotIn("as it was prepared", server.log())
+        self.wait_prepared(server)
+        self.assertEqual(server.terminate(), 0)
+        self.assertIn("as it was prepared", self.serve("ocr_cls", layers=3).log())
 
     def test_off(self):
         server = harness.Server({"prepared": {"folder": "off"},

@@ -43,6 +43,8 @@ struct PreparedOptions {
   std::uint64_t bytes_max = std::uint64_t{8} << 30;
 };
 
+inline constexpr int kLayersMax = 64;
+
 // Constant after load. The defaults suit a server: one thread an instance, no spinning.
 struct ModelOptions {
   int threads = 1;                                    // intra-op threads an instance
@@ -51,6 +53,9 @@ struct ModelOptions {
   std::map<std::string, std::string> session_config;  // the engine's own key-value entries
   std::size_t memory_bytes_max = 0;  // refuse to load above this estimate; 0: no limit
   PreparedOptions prepared;
+  // Parts that prepare() splits the model into, which load one after the other while the first ones
+  // compute; 1: it is left whole. A model that cannot be split so is prepared, and loaded, whole.
+  int layers = 1;  // at most kLayersMax
 };
 
 // What Engine::prepare did.
@@ -61,9 +66,10 @@ struct Preparation {
     kMade,
   };
   State state = State::kNone;
-  std::string why = {};
+  std::string why = {};  // also why it is whole although it should be split
   std::filesystem::path folder = {};
   std::uint64_t bytes = 0;  // of the artefact
+  int layers = 1;           // that it was split into
 };
 
 struct Capabilities {
@@ -101,6 +107,12 @@ class Model {
   virtual std::unique_ptr<Instance> create_instance(Allocator& allocator) = 0;
   // Whether it was loaded from what prepare() made.
   virtual bool prepared() const noexcept { return false; }
+  // Whether all of it is there: load() gives one in parts back when the first part is, and runs
+  // wait for the others.
+  virtual bool loaded() const noexcept { return true; }
+  // Returns when all of it is there, or when it is known that it will not be (then its runs say
+  // why). Errors: those of `stop`.
+  virtual void await_loaded(StopToken stop) { static_cast<void>(stop); }
 };
 
 class Engine {

@@ -24,7 +24,7 @@ class Engine;
 
 // Counts up whenever engine.h, language.h or a type it carries changes; a plug-in of another number
 // is refused.
-inline constexpr std::uint32_t kEngineAbi = 5;
+inline constexpr std::uint32_t kEngineAbi = 6;
 
 struct EngineHost {
   // `level` is spdlog's (0 trace … 5 critical). Thread-safe.

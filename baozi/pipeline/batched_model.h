@@ -107,6 +107,9 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   void learn(std::uint64_t shape_key, int rows, bool loaded, Duration took);
   // Whether requests wait or run.
   bool busy() const noexcept;
+  // As those of engine::Model; the second blocks.
+  bool loaded() const noexcept { return model_->loaded(); }
+  void await_loaded(StopToken stop) { model_->await_loaded(stop); }
 
  private:
   struct Waiter;

@@ -5,6 +5,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/coro/sleep.h"
+#include "baozi/coro/this_task.h"
 #include "baozi/coro/when_all.h"
 #include "baozi/coro/with_deadline.h"
 #include "baozi/model/warmup_check.h"
@@ -59,19 +60,24 @@ Task<void> ModelWarmup::prove(ModelWarmup* self) {
   }
 }
 
-// What was given takes the time it takes; noise is not worth more than the budget.
+// What was given takes the time it takes; noise is not worth more than the budget. A model that is
+// still being loaded, in parts, is waited for.
 Task<ModelWarmup::Proof> ModelWarmup::prove_one(ModelWarmup* self, std::size_t index) {
+  const Context& context = co_await this_context();
   const WarmupSample& sample = self->samples_[index];
   const bool noise = sample.origin == SampleOrigin::kSynthesised;
+  const bool bound = noise && self->model_->loaded();
   BatchedModel::Trial trial;
   try {
     std::vector<Tensors> request{sample.inputs};
     Task<BatchedModel::Trial> task = self->model_->run_on(0, std::move(request));
     Task<BatchedModel::Trial> bounded =
-        with_deadline(std::move(task), noise ? Clock::now() + self->limits_.budget : kNever);
+        with_deadline(std::move(task), bound ? Clock::now() + self->limits_.budget : kNever);
     trial = co_await std::move(bounded);
   } catch (const Error& error) {
-    if (noise && error.code() == Code::kDeadlineExceeded) co_return Proof::kTooSlow;
+    if (bound && error.code() == Code::kDeadlineExceeded) co_return Proof::kTooSlow;
+    self->model_->await_loaded(context.stop);
+    if (!self->model_->loaded()) throw;  // nor will it ever be: that is why
     model::pass_over(sample, error, self->model_->name());
     co_return Proof::kRefused;
   }

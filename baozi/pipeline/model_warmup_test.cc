@@ -333,5 +333,73 @@ TEST_F(ModelWarmupTest, ARequestInterruptsAWarmUpsRun) {
   EXPECT_EQ(model->statistics().success.count, 1u);
 }
 
+// A model in parts: it is there, and runs wait until the rest of it is, or never will be.
+class HalfLoadedModel final : public engine::Model {
+ public:
+  enum class End { kThere, kNever };
+  HalfLoadedModel(Duration time, End end)
+      : whole_(engine::make_fake_model({})), there_at_(Clock::now() + time), end_(end) {}
+
+  const engine::Signature& signature() const noexcept override { return whole_->signature(); }
+  engine::Capabilities capabilities() const noexcept override { return whole_->capabilities(); }
+  std::size_t memory_bytes() const noexcept override { return 0; }
+  const std::map<std::string, std::string>& metadata() const noexcept override {
+    return whole_->metadata();
+  }
+  bool loaded() const noexcept override { return end_ == End::kThere && Clock::now() >= there_at_; }
+  void await_loaded(StopToken stop) override {
+    while (Clock::now() < there_at_) {
+      throw_if_stopped(stop);
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+  std::unique_ptr<engine::Instance> create_instance(Allocator& allocator) override {
+    return std::make_unique<Run>(*this, whole_->create_instance(allocator));
+  }
+
+ private:
+  struct Run final : engine::Instance {
+    Run(HalfLoadedModel& its, std::unique_ptr<engine::Instance> rest)
+        : model(its), instance(std::move(rest)) {}
+    void run(std::span<const Tensor> inputs, std::span<Tensor> outputs, StopToken stop) override {
+      model.await_loaded(stop);
+      if (model.end_ == End::kNever) throw Error(Code::kInvalidArgument, "its second part is none");
+      instance->run(inputs, outputs, stop);
+    }
+    HalfLoadedModel& model;
+    const std::unique_ptr<engine::Instance> instance;
+  };
+
+  const std::shared_ptr<engine::Model> whole_;
+  const Time there_at_;
+  const End end_;
+};
+
+ModelWarmup warmup_of(HalfLoadedModel::End end) {
+  auto loading = std::make_shared<HalfLoadedModel>(60ms, end);
+  BatchedModelOptions options;
+  options.name = "half";
+  options.instances = 1;
+  auto served = std::make_shared<BatchedModel>(std::move(loading), std::move(options));
+  std::vector<WarmupSample> samples = model::synthesise_samples(served->signature());
+  return ModelWarmup(std::move(served), std::move(samples), {.budget = 20ms});
+}
+
+TEST(ModelWarmup, TheBudgetIsNotSpentOnWaitingForTheRestOfAModel) {
+  ModelWarmup warmup = warmup_of(HalfLoadedModel::End::kThere);
+  sync_wait(warmup.prove());
+  EXPECT_GT(sync_wait(warmup.heat()).runs, 0);
+}
+
+TEST(ModelWarmup, WhatCannotBeLoadedToItsEndIsNotProved) {
+  ModelWarmup warmup = warmup_of(HalfLoadedModel::End::kNever);
+  try {
+    sync_wait(warmup.prove());
+    ADD_FAILURE() << "it was proved";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("second part"));
+  }
+}
+
 }  // namespace
 }  // namespace baozi::pipeline

@@ -160,6 +160,7 @@ ModelConfig read_model(YamlReader& reader, const fs::path& base) {
   model.options.optimization_level =
       static_cast<int>(reader.integer("optimization_level", 99, 0, 99));
   model.options.session_config = reader.text_map("session_config");
+  model.options.layers = static_cast<int>(reader.integer("layers", 1, 1, engine::kLayersMax));
   model.options.memory_bytes_max =
       static_cast<std::size_t>(reader.integer("memory_bytes_max", 0, 0, std::int64_t{1} << 50));
   model.options.providers = read_providers(reader, base);

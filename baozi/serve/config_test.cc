@@ -96,6 +96,20 @@ TEST(Config, PreparedModelsAreKeptInTheUsersCacheUnlessItSaysElse) {
   EXPECT_THAT(error_of("models: [{path: a}]\nprepared: {bytes_max: -1}"), HasSubstr("bytes_max"));
 }
 
+TEST(Config, AModelIsWholeUnlessLayersAreAskedFor) {
+  const auto with = [](const std::string& layers) {
+    return "models:\n  - path: a.onnx\n" + layers;
+  };
+  const auto layers_of = [&](const std::string& layers) {
+    return parse_config(with(layers), "/shop/baozi.yaml").models[0].options.layers;
+  };
+  EXPECT_EQ(layers_of(""), 1);
+  EXPECT_EQ(layers_of("    layers: 64"), 64);
+  for (const char* wrong : {"0", "-4", "65", "four", "1.5"})
+    EXPECT_THAT(error_of(with(std::string("    layers: ") + wrong)), HasSubstr("'layers'"))
+        << wrong;
+}
+
 TEST(Config, TypoNamesFileLineColumnAndTheFix) {
   EXPECT_EQ(error_of("models:\n  - path: a.onnx\n    instaces: 2\n"),
             "shop.yaml:3:5: models[0]: unknown key 'instaces'; did you mean 'instances'?");

@@ -1,5 +1,6 @@
 #include "baozi/serve/preparer.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -109,10 +110,14 @@ void Preparer::prepare(const Work& work) {
   const Time start = Clock::now();
   try {
     const engine::Preparation made = work.engine.prepare(work.file, work.options, stop_.token());
-    if (made.state == State::kNone) log().debug("{} is not prepared: {}", work.name, made.why);
+    if (made.state == State::kNone)
+      log().debug("{} is not prepared: {}", work.name, made.why);
+    else if (!made.why.empty())
+      log().warn("{}: {}", work.name, made.why);
     if (made.state != State::kMade) return;
-    log().info("{} is prepared for the next start: {} MB in {}, after {} ms", work.name,
-               made.bytes >> 20, made.folder.string(),
+    log().info("{} is prepared for the next start{}: {} MB in {}, after {} ms", work.name,
+               made.layers > 1 ? fmt::format(" in {} parts", made.layers) : "", made.bytes >> 20,
+               made.folder.string(),
                std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count());
   } catch (const std::exception& error) {
     // What is served is not touched by it.

@@ -140,9 +140,14 @@ OrtStatus* OnnxInstance::call(const StopToken& stop) {
   };
   std::optional<StopCallback<decltype(terminate)>> on_stop;
   if (stop.stop_possible()) on_stop.emplace(stop, terminate);
-  OrtStatus* const status = api.Run(
-      model_->session(), options, model_->input_names(), input_values_.data(), input_values_.size(),
-      model_->output_names(), output_values_.size(), output_values_.data());
+  OrtStatus* status = nullptr;
+  try {
+    status = model_->run(options, input_values_, output_values_, values_, stop);
+  } catch (...) {  // while it waited for a part
+    on_stop.reset();
+    options_.UnsetTerminate();
+    throw;
+  }
   on_stop.reset();
   if (stop.stop_requested()) options_.UnsetTerminate();
   return status;

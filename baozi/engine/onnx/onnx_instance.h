@@ -60,6 +60,7 @@ class OnnxInstance final : public Instance {
   std::vector<Slot> outputs_;
   std::vector<const OrtValue*> input_values_;
   std::vector<OrtValue*> output_values_;  // null: ONNX Runtime puts its own there
+  OnnxChain::Values values_;              // of a model in parts
   bool foretold_ = false;                 // whether this run bound an output by its foretold shape
 };
 

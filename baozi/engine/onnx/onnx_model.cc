@@ -131,19 +131,41 @@ ONNXTensorElementDataType onnx_type(DType dtype) noexcept {
   return kTypes[static_cast<std::size_t>(dtype)];
 }
 
-OnnxModel::OnnxModel(std::string file, Ort::Session session, const OnnxModelFacts& facts)
+OnnxModel::OnnxModel(std::string file, Signature signature,
+                     std::map<std::string, std::string> metadata, OnnxModelFacts facts)
     : file_(std::move(file)),
-      session_(std::move(session)),
-      signature_(read_signature(session_)),
-      metadata_(read_metadata(session_)),
+      signature_(std::move(signature)),
+      metadata_(std::move(metadata)),
       memory_bytes_(facts.weight_bytes + tensor_bytes(signature_.inputs) +
                     tensor_bytes(signature_.outputs)),
-      prepared_(facts.prepared) {
+      prepared_(facts.prepared),
+      reading_(std::move(facts.reading)) {
   for (const TensorSpec& input : signature_.inputs) input_names_.push_back(input.name.c_str());
   for (const TensorSpec& output : signature_.outputs) {
     output_names_.push_back(output.name.c_str());
     sources_.push_back(find_sources(signature_, output));
   }
+}
+
+OnnxModel::OnnxModel(std::string file, Ort::Session session, OnnxModelFacts facts)
+    : OnnxModel(std::move(file), read_signature(session), read_metadata(session),
+                std::move(facts)) {
+  session_ = std::move(session);
+}
+
+OnnxModel::OnnxModel(std::string file, OnnxParts parts, OnnxModelFacts facts, const StopToken& stop)
+    : OnnxModel(std::move(file), std::move(parts.plan.signature), std::move(parts.plan.metadata),
+                std::move(facts)) {
+  chain_.emplace(signature_, static_cast<std::size_t>(parts.plan.parts), std::move(parts.open_part),
+                 std::move(parts.open_whole), stop);
+}
+
+OrtStatus* OnnxModel::run(OrtRunOptions* options, std::span<const OrtValue* const> inputs,
+                          std::span<OrtValue*> outputs, OnnxChain::Values& values,
+                          const StopToken& stop) {
+  if (chain_) return chain_->run(options, inputs, outputs, values, stop);
+  return Ort::GetApi().Run(session_, options, input_names_.data(), inputs.data(), inputs.size(),
+                           output_names_.data(), outputs.size(), outputs.data());
 }
 
 std::unique_ptr<Instance> OnnxModel::create_instance(Allocator& allocator) {
@@ -171,15 +193,33 @@ void OnnxModel::distrust_dim_names() noexcept {
                "are no longer allocated before a run");
 }
 
-std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session,
-                                       const OnnxModelFacts& facts) {
+namespace {
+
+template <class Make>
+std::shared_ptr<Model> translated(const std::string& file, const Make& make) {
   try {
-    return std::make_shared<OnnxModel>(file, std::move(session), facts);
+    return make();
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("{}: {}", file, error.message()));
   } catch (const Ort::Exception& error) {
     throw load_error(file, error.GetOrtErrorCode(), error.what());
   }
+}
+
+}  // namespace
+
+std::shared_ptr<Model> make_onnx_model(std::string file, Ort::Session session,
+                                       OnnxModelFacts facts) {
+  return translated(file, [&] {
+    return std::make_shared<OnnxModel>(file, std::move(session), std::move(facts));
+  });
+}
+
+std::shared_ptr<Model> make_onnx_model(std::string file, OnnxParts parts, OnnxModelFacts facts,
+                                       const StopToken& stop) {
+  return translated(file, [&] {
+    return std::make_shared<OnnxModel>(file, std::move(parts), std::move(facts), stop);
+  });
 }
 
 }  // namespace baozi::engine

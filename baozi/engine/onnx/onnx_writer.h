@@ -10,22 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "baozi/engine/onnx/wire_writer.h"
+
 namespace baozi::engine::onnx_writer {
 
-inline std::string varint(std::uint64_t value) {
-  std::string text;
-  for (; value >= 0x80; value >>= 7) text.push_back(static_cast<char>(value | 0x80));
-  text.push_back(static_cast<char>(value));
-  return text;
-}
-
-inline std::string number(std::uint32_t field, std::uint64_t value) {
-  return varint(std::uint64_t{field} << 3) + varint(value);
-}
-
-inline std::string message(std::uint32_t field, std::string_view body) {
-  return varint(std::uint64_t{field} << 3 | 2) + varint(body.size()) + std::string(body);
-}
+using wire_writer::message;
+using wire_writer::number;
 
 // A float tensor's ValueInfoProto {name 1, type 2}; dimensions are names.
 inline std::string value_info(std::string_view name, const std::vector<std::string>& dims,
