@@ -250,6 +250,9 @@ class RedisTest(unittest.TestCase):
         self.wait_up(replica)
         early = harness.wait_until(lambda: self.kept(replica), "a hit")
         self.assertEqual(early.body["outputs"], answer.body["outputs"])
+        rows = replica.post("/v1/models/bun:predict", {"instances": [[1, 2, 3, 4]]})
+        self.assertEqual((rows.status, rows.body), (200, {"predictions": [[1, 2, 3, 4]]}))
+        self.assertIn("Age", rows.headers)
         self.assertEqual(replica.get("/v2/models/bun/ready").status, 503, "it is not loaded yet")
         self.assertEqual(replica.post("/v2/models/bun/infer", request(9, 9, 9, 9)).status, 503)
 
@@ -261,8 +264,8 @@ class RedisTest(unittest.TestCase):
     def test_damaged_entries_are_misses(self):
         server, answer = self.fill()
         server.terminate()
-        name = self.redis.ask("--raw", "KEYS", "baozi:c:*")
-        self.redis.ask("SETRANGE", name, "100", "garbage")
+        for name in self.redis.ask("--raw", "KEYS", "baozi:c:*").split():
+            self.redis.ask("SETRANGE", name, "100", "garbage")
         self.redis.ask("--raw", "EVAL",
                        "for _, k in ipairs(redis.call('KEYS', 'baozi:h:*')) do "
                        "redis.call('DEL', k) end", "0")

@@ -56,7 +56,11 @@ models:
     warmup: {enabled: true, samples: tea.json, budget_ms: 100, tolerance: 0.01, record: true,
              redact: zero}
     providers: []
+  - {path: bun.fake, name: fried}
 pipelines: []
+cascades:
+  - {name: both, small: steamed, large: fried, threshold: 0.8, output: output, logits: true,
+     fall_back: true}
 """
 
 GOOD = {
@@ -71,6 +75,8 @@ GOOD = {
     "a pipeline's cache": "models: [{path: bun.fake}]\n"
                           "pipelines: [{type: classify, cache: {}, options: {model: bun}}]",
 }
+
+TWO = "models: [{path: bun.fake, name: a}, {path: bun.fake, name: b}]\n"
 
 # What is wrong, and what the parser's message must hold besides the place.
 BAD = {
@@ -115,6 +121,16 @@ BAD = {
     "a list": ("models: {path: bun.fake}", "list"),
     "a mapping": ("http: 8000\nmodels: [{path: bun.fake}]", "mapping"),
     "pad's words": ("models: [{path: bun.fake, pad: {input: zero}}]", "number"),
+    "a cascade of one": (TWO + "cascades: [{name: c, small: a}]", "large"),
+    "a cascade without a name": (TWO + "cascades: [{small: a, large: b}]", "name"),
+    "a threshold": (
+        TWO + "cascades: [{name: c, small: a, large: b, threshold: 1.5}]", "from 0 to 1"),
+    "a negative threshold": (
+        TWO + "cascades: [{name: c, small: a, large: b, threshold: -0.1}]", "from 0 to 1"),
+    "logits without a threshold": (
+        TWO + "cascades: [{name: c, small: a, large: b, logits: true}]", "'threshold'"),
+    "unknown key in a cascade": (
+        TWO + "cascades: [{name: c, small: a, large: b, treshold: 1}]", "threshold"),
     "options' lists": ("pipelines: [{type: classify, options: {model: [a]}}]", "single value"),
 }
 
@@ -184,6 +200,24 @@ class ConfigTest(unittest.TestCase):
                                "{name: x, path: z}]}}]")
         self.assertEqual(done.returncode, 1)
         self.assertIn("two adapters 'x'", done.stderr)
+
+    def test_cascades_that_lead_nowhere(self):
+        for cascades, word in (
+                ("[{name: c, small: a, large: a}]", "are the same, 'a'"),
+                ("[{name: c, small: a, large: x}]", "'x', which is not served; there are: a, b, c"),
+                ("[{name: a, small: a, large: b}]", "called 'a'"),
+                ("[{name: c, small: a, large: b}, {name: c, small: a, large: b}]", "called 'c'"),
+                ("[{name: c, small: a, large: c}]", "'c' leads back to itself"),
+                ("[{name: c, small: a, large: d}, {name: d, small: c, large: b}]",
+                 "'c' leads back to itself"),
+                ("[{name: c, small: a, large: b}]\n"
+                 "pipelines: [{type: classify, name: p, cache: true, options: {model: c}}]",
+                 "pipeline 'p' has a 'cache' and uses a cascade")):
+            with self.subTest(cascades):
+                path, done = self.inspect(TWO + "cascades: " + cascades)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn(str(path), done.stderr)
+                self.assertIn(word, done.stderr)
 
 
 def leaves(schema, place=""):

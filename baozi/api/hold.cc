@@ -8,6 +8,7 @@
 
 #include "baozi/base/metrics.h"
 #include "baozi/coro/with_deadline.h"
+#include "baozi/model/no_room.h"
 
 namespace baozi::api {
 namespace {
@@ -62,6 +63,8 @@ Task<std::shared_ptr<model::Servable>> Hold::wait(std::string name, std::string 
 }
 
 int retry_after_s(const Error& error) noexcept {
+  if (const auto* no_room = dynamic_cast<const model::NoRoom*>(&error))
+    return no_room->retry_after_s();
   const auto* not_ready = dynamic_cast<const model::NotReady*>(&error);
   if (not_ready == nullptr)
     return error.code() == Code::kUnavailable || error.code() == Code::kResourceExhausted ? 1 : 0;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "baozi/api/answered_by.h"
 #include "baozi/api/http_answers.h"
 #include "baozi/api/http_cache.h"
 #include "baozi/api/in_flight.h"
@@ -22,6 +23,7 @@
 #include "baozi/base/metrics.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/with_deadline.h"
+#include "baozi/model/stand_in.h"
 
 namespace baozi::api {
 namespace {
@@ -110,7 +112,7 @@ HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
       options_(std::move(options)),
       in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")),
       hold_(repository, options_.hold),
-      openai_(repository, {options_.cpu, options_.gate, &hold_, &in_flight_}) {}
+      openai_(repository, {options_.cpu, options_.gate, &hold_, &in_flight_, options_.caches}) {}
 
 HttpApi::~HttpApi() = default;
 
@@ -204,10 +206,9 @@ Task<net::HttpResponse> HttpApi::infer_found(net::HttpRequest request, Route rou
   }
 }
 
-// The cache that may answer for a model which is coming: TensorFlow Serving's JSON cannot be read
-// without the model's signature.
+// The cache that may answer for a model which is coming.
 model::ModelCache* HttpApi::cache_of(const Route& route, Call& call) {
-  if (options_.caches == nullptr || call.verb != Verb::kKserveInfer) return nullptr;
+  if (options_.caches == nullptr) return nullptr;
   model::ModelCache* cache = options_.caches->find(route.model);
   if (cache != nullptr) call.metrics = &metrics_of(call.verb, cache->model());
   return cache;
@@ -218,29 +219,43 @@ Task<net::HttpResponse> HttpApi::infer_absent(net::HttpRequest request, Route ro
                                               std::unique_ptr<std::string> decoded, Call call,
                                               model::ModelCache* cache, std::string version) {
   try {
-    check_encoding(request);
-    const std::optional<std::uint64_t> json_size = number_header(request, kBinaryHeader);
-    if (json_size != 0u) {  // which needs the signature, too
+    Task<std::shared_ptr<model::StandIn>> asking = model::make_stand_in(cache, version);
+    const std::shared_ptr<model::StandIn> stand_in = co_await std::move(asking);
+    call.servable = stand_in;
+    // A body of JSON that says its types needs no signature.
+    const bool plain =
+        call.verb == Verb::kKserveInfer && number_header(request, kBinaryHeader) != 0u;
+    if (stand_in != nullptr || plain) {
       if (options_.cpu != nullptr && is_large(request)) co_await switch_to(*options_.cpu);
-      KserveInfer kserve =
-          parse_kserve_infer(request.body, json_size, net::HttpRequest::kBodyPadding);
-      read_cache_headers(request.headers, kserve.request);
-      kserve.request.model = cache->model();
-      kserve.request.version = std::move(version);
-      call.wishes = std::move(kserve.wishes);
-      Task<std::optional<model::InferResponse>> looking = cache->find(std::move(kserve.request));
+      model::InferRequest wanted =
+          stand_in != nullptr ? parse(request, call) : parse_plain(request, *cache, call);
+      wanted.version = std::move(version);
+      Task<std::optional<model::InferResponse>> looking = cache->find(std::move(wanted));
       std::optional<model::InferResponse> kept = co_await std::move(looking);
-      if (kept && !wants_classes(call.wishes))
+      if (kept && (stand_in != nullptr || !wants_classes(call.wishes)))
         co_return finished(call, Code::kOk, format(call, *std::move(kept)));
     }
   } catch (const Error& error) {
     co_return failed(call, cache->model(), error);
   }
+  call.servable = nullptr;
   call.wishes = {};
   Task<net::HttpResponse> rest =
       infer_held(std::move(request), route, std::move(decoded), std::move(call));
   net::HttpResponse response = co_await std::move(rest);
   co_return response;
+}
+
+// Of a model whose signature is not known.
+model::InferRequest HttpApi::parse_plain(const net::HttpRequest& request,
+                                         const model::ModelCache& cache, Call& call) const {
+  check_encoding(request);
+  KserveInfer kserve = parse_kserve_infer(request.body, number_header(request, kBinaryHeader),
+                                          net::HttpRequest::kBodyPadding);
+  read_cache_headers(request.headers, kserve.request);
+  kserve.request.model = cache.model();
+  call.wishes = std::move(kserve.wishes);
+  return std::move(kserve.request);
 }
 
 Task<net::HttpResponse> HttpApi::infer_large(net::HttpRequest request, Route route,
@@ -359,6 +374,7 @@ net::HttpResponse HttpApi::format(const Call& call, model::InferResponse respons
   const StageScope stage(call.trace, "format");
   net::HttpResponse answer;
   add_age(response.age, answer);
+  add_answered_by(response, answer);
   if (call.verb == Verb::kKserveInfer) {
     if (!timeline.empty()) response.parameters["timeline"] = std::move(timeline);
     const ClassNames classes = class_names(call.servable.get());

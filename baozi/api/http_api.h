@@ -82,6 +82,8 @@ class HttpApi final : public net::HttpHandler {
   Task<net::HttpResponse> infer_absent(net::HttpRequest request, Route route,
                                        std::unique_ptr<std::string> decoded, Call call,
                                        model::ModelCache* cache, std::string version);
+  model::InferRequest parse_plain(const net::HttpRequest& request, const model::ModelCache& cache,
+                                  Call& call) const;
   Task<model::InferResponse> begin(const net::HttpRequest& request, Call& call) const;
   Task<net::HttpResponse> infer_large(net::HttpRequest request, Route route,
                                       std::unique_ptr<std::string> decoded, Call call);

@@ -205,14 +205,42 @@ TEST_F(HttpCacheTest, WhatIsNotKeptWaitsForTheModel) {
   EXPECT_THAT(other.body, HasSubstr("not ready"));
   EXPECT_EQ(infer({{"Cache-Control", "no-cache"}}).status, 503);
   EXPECT_EQ(post("/v2/models/echo/infer", "{").status, 400);
-  EXPECT_EQ(post("/v2/models/echo/infer", kRaw, {{std::string(kBinaryHeader), "0"}}).status, 503);
+  EXPECT_EQ(post("/v1/models/echo:predict", R"({"instances":[[1,2]]})").status, 503);
+}
+
+constexpr std::string_view kClasses =
+    R"({"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[0.5,2]}],)"
+    R"("outputs":[{"name":"y","parameters":{"classification":1}}]})";
+
+TEST_F(HttpCacheTest, AHitWhileTheModelLoadsInEveryProtocol) {
+  serve();
+  infer();
+  post("/v2/models/echo/infer", kClasses);  // of other outputs
+  set_state(model::State::kLoading);
+  EXPECT_EQ(age(post("/v2/models/echo/infer", kRaw, {{std::string(kBinaryHeader), "0"}})), "0");
+  const net::HttpResponse classes = post("/v2/models/echo/infer", kClasses);
+  EXPECT_EQ(age(classes), "0");
+  EXPECT_THAT(classes.body, HasSubstr("dog"));
+  const net::HttpResponse rows = post("/v1/models/echo:predict", R"({"instances":[[0.5,2]]})");
+  EXPECT_EQ(age(rows), "0");
+  EXPECT_EQ(rows.body, R"({"predictions":[[0.5,2.0]]})");
+  const net::HttpResponse results =
+      post("/v1/models/echo:classify", R"({"examples":[{"x":[0.5,2]}]})");
+  EXPECT_EQ(age(results), "0");
+  EXPECT_THAT(results.body, HasSubstr("dog"));
+  EXPECT_EQ(post("/v1/models/echo:predict", R"({"instances":[["x"]]})").status, 400);
+  EXPECT_EQ(echo_->runs, 2);
+}
+
+TEST_F(HttpCacheTest, AModelWhoseFaceIsNotKnownMustComeForWhatNeedsIt) {
+  serve();
+  infer();
+  set_state(model::State::kLoading);
+  cache_.announce("1", "changed");
   EXPECT_EQ(post("/v1/models/echo:predict", R"({"instances":[[0.5,2]]})").status, 503);
-  EXPECT_EQ(post("/v2/models/echo/infer",
-                 R"({"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[0.5,2]}],)"
-                 R"("outputs":[{"name":"y","parameters":{"classification":1}}]})")
-                .status,
-            503)
-      << "classes need the model";
+  EXPECT_EQ(post("/v2/models/echo/infer", kRaw, {{std::string(kBinaryHeader), "0"}}).status, 503);
+  EXPECT_EQ(post("/v2/models/echo/infer", kClasses).status, 503);
+  EXPECT_EQ(post("/v2/models/echo/infer", kJson).status, 503) << "it is another model";
 }
 
 TEST_F(HttpCacheTest, AFailedVersionIsNotTheLatest) {
@@ -235,6 +263,85 @@ TEST_F(HttpCacheTest, AnUnloadedOrFailedModelIsNotAnsweredFor) {
   for (const model::State state : {model::State::kUnloaded, model::State::kFailed}) {
     set_state(state);
     EXPECT_EQ(infer().status, 503);
+  }
+}
+
+// A vector of each text, and how full it is.
+class Vectors final : public model::Servable {
+ public:
+  const std::string& name() const noexcept override { return name_; }
+  const std::string& version() const noexcept override { return version_; }
+  std::string_view platform() const noexcept override { return "test_vectors"; }
+  const engine::Signature& signature() const noexcept override { return signature_; }
+  const std::vector<std::string>& labels() const noexcept override { return labels_; }
+  bool ready() const noexcept override { return true; }
+  model::Statistics statistics() const override { return {}; }
+  std::optional<model::Refusal> refusal() const noexcept override {
+    return full ? std::optional(model::Refusal{"the queue is full", 17}) : std::nullopt;
+  }
+  Task<model::InferResponse> infer(model::InferRequest request) override {
+    if (full) throw Error(Code::kResourceExhausted, "the queue is full");
+    ++runs;
+    const std::int64_t rows = get_tensor(request.inputs, "text").shape()[0];
+    const std::vector<float> ones(static_cast<std::size_t>(2 * rows), 1);
+    model::InferResponse response{request.model, version_, request.id, {}, {}};
+    response.outputs.push_back({"vector", Tensor::of<float>({rows, 2}, ones)});
+    co_return response;
+  }
+
+  bool full = false;
+  int runs = 0;
+
+ private:
+  const std::string name_ = "embed";
+  const std::string version_ = "1";
+  const std::vector<std::string> labels_;
+  const engine::Signature signature_{{{"text", DType::kBytes, {-1}}},
+                                     {{"vector", DType::kFp32, {-1, 2}}}};
+};
+
+TEST_F(HttpCacheTest, EmbeddingsAreKeptByTenantAndGivenWhileTheirModelLoads) {
+  model::ModelCache& cache = caches_.add("embed", {.ttl = std::chrono::hours(1)});
+  cache.announce("1", "digest");
+  const auto vectors = std::make_shared<Vectors>();
+  repository_.add(std::make_shared<model::CachedModel>(vectors, cache));
+  const auto embed = [this](std::vector<std::pair<std::string, std::string>> headers = {}) {
+    return post("/v1/embeddings", R"({"model":"embed","input":"bun"})", std::move(headers));
+  };
+  EXPECT_EQ(age(embed()), "none");
+  EXPECT_EQ(age(embed()), "0");
+  EXPECT_EQ(age(embed({{"x-tenant", "other"}})), "none");
+  EXPECT_EQ(age(embed({{"Cache-Control", "no-cache"}})), "none");
+  repository_.forget("embed", "1");
+  repository_.set_status({"embed", "1", model::State::kLoading, ""});
+  const net::HttpResponse kept = embed();
+  EXPECT_EQ(kept.status, 200) << kept.body;
+  EXPECT_EQ(age(kept), "0");
+  EXPECT_THAT(kept.body, HasSubstr(R"("embedding":[1)"));
+  EXPECT_EQ(embed({{"x-tenant", "third"}}).status, 503);
+  EXPECT_EQ(vectors->runs, 3);
+}
+
+TEST_F(HttpCacheTest, AFullQueueBehindTheCacheSaysWhenToComeAgain) {
+  model::ModelCache& cache = caches_.add("embed", {.ttl = std::chrono::hours(1)});
+  cache.announce("1", "digest");
+  const auto vectors = std::make_shared<Vectors>();
+  repository_.add(std::make_shared<model::CachedModel>(vectors, cache));
+  const auto retry_after = [](const net::HttpResponse& response) -> std::string {
+    EXPECT_EQ(response.status, 429) << response.body;
+    for (const net::HttpResponseHeader& each : response.headers) {
+      if (each.name == "Retry-After") return each.value;
+    }
+    return "none";
+  };
+  vectors->full = true;
+  const std::vector<std::pair<std::string, std::string>> wishes[] = {
+      {}, {{"Cache-Control", "no-cache"}}, {{"Cache-Control", "no-store"}}};
+  for (const auto& wish : wishes) {
+    EXPECT_EQ(retry_after(post("/v1/models/embed:predict", R"({"instances":["bun"]})", wish)),
+              "17");
+    EXPECT_EQ(retry_after(post("/v1/embeddings", R"({"model":"embed","input":"bun"})", wish)),
+              "17");
   }
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <utility>
 
+#include "baozi/api/answered_by.h"
 #include "baozi/api/http_cache.h"
 #include "baozi/api/openai_error.h"
 #include "baozi/api/openai_models.h"
@@ -17,6 +18,7 @@
 #include "baozi/base/log.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/with_deadline.h"
+#include "baozi/model/stand_in.h"
 #include "baozi/net/sse.h"
 
 namespace baozi::api {
@@ -50,6 +52,15 @@ void read_cache_headers(const net::HttpHeaders& headers, const llm::LanguageServ
 [[noreturn]] void refuse(const model::Refusal& refusal, RequestRecord& record) {
   record.retry_after_s = refusal.retry_after_s;
   throw Error(Code::kResourceExhausted, std::string(refusal.reason));
+}
+
+net::HttpResponse embeddings_answer(const EmbeddingsRequest& wanted,
+                                    const model::Servable& servable,
+                                    const model::InferResponse& vectors) {
+  net::HttpResponse response = json_response(format_embeddings(wanted, servable, vectors));
+  add_age(vectors.age, response);
+  add_answered_by(vectors, response);
+  return response;
 }
 
 net::HttpResponse failed(RequestRecord& record, const Error& error) {
@@ -185,16 +196,47 @@ TextCall OpenAiApi::start(const net::HttpRequest& request, Verb verb, RequestRec
   return start_text(servable, std::move(text), client_of(request));
 }
 
+// Of a model for embeddings that is coming: who has what is kept of it. Null: nobody, or it is
+// there.
+Task<std::shared_ptr<model::StandIn>> OpenAiApi::stand_in(std::string model) const {
+  std::optional<model::VersionStatus> absent;
+  try {
+    (void)find_embedding_model(repository_, model);
+  } catch (const model::NotReady& error) {
+    if (error.coming()) absent = error.status();
+  }
+  model::ModelCache* const cache =
+      absent && options_.caches != nullptr ? options_.caches->find(absent->name) : nullptr;
+  if (cache == nullptr) co_return nullptr;
+  Task<std::shared_ptr<model::StandIn>> asking = model::make_stand_in(cache, absent->version);
+  std::shared_ptr<model::StandIn> found = co_await std::move(asking);
+  co_return found != nullptr&& is_embedding_model(*found) ? found : nullptr;
+}
+
 Task<net::HttpResponse> OpenAiApi::embeddings(net::HttpRequest request, Record record) {
   if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
   const EmbeddingsRequest wanted = parse_embeddings_request(request.body.text(), kSpare);
+  Task<std::shared_ptr<model::StandIn>> standing = stand_in(wanted.model);
+  const std::shared_ptr<model::StandIn> absent = co_await std::move(standing);
+  if (absent != nullptr) {
+    model::InferRequest input = embeddings_input(wanted, *absent);
+    read_cache_headers(request.headers, input);
+    Task<std::optional<model::InferResponse>> looking = absent->find(std::move(input));
+    const std::optional<model::InferResponse> kept = co_await std::move(looking);
+    if (kept) {
+      record->belongs_to(metrics_.of(absent->name()));
+      co_return embeddings_answer(wanted, *absent, *kept);
+    }
+  }
   const auto find = [&] { return find_embedding_model(repository_, wanted.model); };
   Task<std::shared_ptr<model::Servable>> finding = held(find, record);
   const std::shared_ptr<model::Servable> servable = co_await std::move(finding);
   knows(*servable, *record);
   model::InferRequest input = embeddings_input(wanted, *servable);
-  model::InferResponse vectors = co_await servable->infer(std::move(input));
-  co_return json_response(format_embeddings(wanted, *servable, vectors));
+  if (servable->cached()) read_cache_headers(request.headers, input);
+  Task<model::InferResponse> asking = servable->infer(std::move(input));
+  const model::InferResponse vectors = co_await std::move(asking);
+  co_return embeddings_answer(wanted, *servable, vectors);
 }
 
 Task<net::HttpResponse> OpenAiApi::tokens(net::HttpRequest request, Verb verb, Record record) {

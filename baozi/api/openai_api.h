@@ -20,8 +20,10 @@
 #include "baozi/api/request_metrics.h"
 #include "baozi/api/routes.h"
 #include "baozi/coro/executor.h"
+#include "baozi/model/model_cache.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
+#include "baozi/model/stand_in.h"
 #include "baozi/net/http.h"
 #include "baozi/pipeline/admission.h"
 
@@ -32,7 +34,8 @@ struct OpenAiOptions {
                                    // request came in
   pipeline::Gate* gate = nullptr;  // whom to let in; null: everybody
   Hold* hold = nullptr;            // where requests wait for their model; null: nowhere
-  prometheus::Gauge* in_flight = nullptr;  // not null
+  prometheus::Gauge* in_flight = nullptr;   // not null
+  model::ResponseCaches* caches = nullptr;  // what is answered while its model loads; null: nothing
 };
 
 class OpenAiApi {
@@ -57,6 +60,7 @@ class OpenAiApi {
   // What `find` gives, once the model that it looks for is there.
   template <class Find>
   Task<std::invoke_result_t<Find&>> held(Find find, Record record);
+  Task<std::shared_ptr<model::StandIn>> stand_in(std::string model) const;
   Task<net::HttpResponse> embeddings(net::HttpRequest request, Record record);
   Task<net::HttpResponse> tokens(net::HttpRequest request, Verb verb, Record record);
   std::string tokens_answer(const net::HttpRequest& request, Verb verb, RequestRecord& record);

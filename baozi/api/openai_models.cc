@@ -9,6 +9,7 @@
 
 #include "baozi/api/json_writer.h"
 #include "baozi/api/openai_error.h"
+#include "baozi/model/cascade.h"
 
 namespace baozi::api {
 namespace {
@@ -47,10 +48,17 @@ void append_meta(std::string& out, const engine::LanguageFacts& facts) {
   out += '}';
 }
 
+// A cascade's answers are given by one of its models as a whole.
+std::shared_ptr<model::Servable> who_speaks(std::shared_ptr<model::Servable> servable) {
+  while (const auto* cascade = dynamic_cast<const model::Cascade*>(servable.get()))
+    servable = cascade->peek();
+  return servable;
+}
+
 // Empty: no language model.
 std::string model_object(const model::Repository& repository, const VersionStatus& status,
                          std::int64_t created) {
-  const auto servable = repository.peek(status.name, status.version);
+  const auto servable = who_speaks(repository.peek(status.name, status.version));
   auto* const language = dynamic_cast<llm::LanguageServable*>(servable.get());
   if (language == nullptr && (servable != nullptr || !status.language)) return "";
   std::string out = R"({"id":)";
@@ -152,6 +160,8 @@ std::shared_ptr<model::Servable> find_model(const model::Repository& repository,
 
 }  // namespace
 
+bool is_embedding_model(const model::Servable& servable) { return embeds(servable); }
+
 std::string format_models(const model::Repository& repository, std::int64_t created) {
   std::string data;
   for (const VersionStatus& status : one_a_name(repository.index())) {
@@ -193,6 +203,8 @@ LanguageChoice find_language_model(const model::Repository& repository, const st
     if (adapter.servable == nullptr) throw;
     return adapter;
   }
+  while (auto* const cascade = dynamic_cast<model::Cascade*>(servable.get()))
+    servable = cascade->choose();
   auto language = std::dynamic_pointer_cast<llm::LanguageServable>(servable);
   if (language != nullptr) return {std::move(language), 0};
   throw FieldError("model", fmt::format("'{}' is no language model{}", wanted,

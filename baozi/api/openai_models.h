@@ -34,5 +34,6 @@ LanguageChoice find_language_model(const model::Repository& repository, const st
 // A servable that makes a vector of a text: one input of strings [n], one output of numbers [n,d].
 std::shared_ptr<model::Servable> find_embedding_model(const model::Repository& repository,
                                                       const std::string& name);
+bool is_embedding_model(const model::Servable& servable);
 
 }  // namespace baozi::api

@@ -10,12 +10,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "baozi/base/error.h"
+#include "baozi/base/replace_file.h"
 #include "baozi/engine/descriptor.h"
 #include "baozi/engine/file_stamp.h"
 
@@ -32,22 +32,6 @@ constexpr std::string_view kLeftover = ".new-";  // what is being made, or taken
 constexpr std::size_t kTextMax = 1 << 20;
 constexpr std::size_t kNameSize = 32;
 constexpr auto kLockPoll = std::chrono::milliseconds(50);
-
-[[noreturn]] void fail(const fs::path& path, int why) {
-  if (why == ENOSPC || why == EDQUOT || why == EFBIG) {
-    throw Error(Code::kResourceExhausted,
-                fmt::format("cannot write {}: {}; make room there, or name another folder",
-                            path.string(), std::strerror(why)));
-  }
-  if (why == EACCES || why == EPERM || why == EROFS) {
-    throw Error(
-        Code::kPermissionDenied,
-        fmt::format("cannot write {}: {}; let this user write there, or name another folder",
-                    path.string(), std::strerror(why)));
-  }
-  throw Error(Code::kUnavailable,
-              fmt::format("cannot write {}: {}", path.string(), std::strerror(why)));
-}
 
 std::optional<std::string> read_small(const fs::path& file) {
   const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
@@ -69,18 +53,18 @@ std::optional<std::string> read_small(const fs::path& file) {
 void write_small(const fs::path& file, std::string_view text) {
   const Descriptor descriptor(
       ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR));
-  if (!descriptor) fail(file, errno);
+  if (!descriptor) throw_not_written(file, errno);
   while (!text.empty()) {
     const ssize_t put = ::write(descriptor.get(), text.data(), text.size());
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) fail(file, errno);
+    if (put < 0) throw_not_written(file, errno);
     text.remove_prefix(static_cast<std::size_t>(put));
   }
 }
 
 void flush(const fs::path& path) {
   const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!descriptor || ::fsync(descriptor.get()) != 0) fail(path, errno);
+  if (!descriptor || ::fsync(descriptor.get()) != 0) throw_not_written(path, errno);
 }
 
 // A note appears whole, or not at all; one that a crash of the system garbles is none.
@@ -108,7 +92,7 @@ void throw_if_full(const fs::path& folder) {
   rlimit most{};
   if (::getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur != RLIM_INFINITY) {
     for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-      if (entry.file_size() >= most.rlim_cur) fail(entry.path(), EFBIG);
+      if (entry.file_size() >= most.rlim_cur) throw_not_written(entry.path(), EFBIG);
     }
   }
   constexpr std::size_t kProbe = 64 << 10;
@@ -160,7 +144,7 @@ void make_folder(const fs::path& folder) {
   std::error_code failed;
   if (fs::create_directories(folder, failed))
     fs::permissions(folder, fs::perms::owner_all, failed);  // models may be secret
-  if (failed) fail(folder, failed.value());
+  if (failed) throw_not_written(folder, failed.value());
 }
 
 }  // namespace
@@ -171,7 +155,7 @@ class PreparedStore::Lock {
  public:
   Lock(const fs::path& folder, const StopToken& stop) : file_(open_in(folder)) {
     while (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK && errno != EINTR) fail(folder / kLock, errno);
+      if (errno != EWOULDBLOCK && errno != EINTR) throw_not_written(folder / kLock, errno);
       throw_if_stopped(stop);
       std::this_thread::sleep_for(kLockPoll);
     }
@@ -181,7 +165,7 @@ class PreparedStore::Lock {
   static int open_in(const fs::path& folder) {
     const int file =
         ::open((folder / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (file < 0) fail(folder, errno);
+    if (file < 0) throw_not_written(folder, errno);
     return file;
   }
 
@@ -310,7 +294,8 @@ bool PreparedStore::make(const Made& what, const Write& write, const StopToken& 
     }
   } const removal{made};
   std::error_code failed;
-  if (!fs::create_directory(made, failed)) fail(made, failed ? failed.value() : EEXIST);
+  if (!fs::create_directory(made, failed))
+    throw_not_written(made, failed ? failed.value() : EEXIST);
   fs::permissions(made, fs::perms::owner_all, failed);
   try {
     write(made);
@@ -341,7 +326,7 @@ bool PreparedStore::make(const Made& what, const Write& write, const StopToken& 
   flush(made);
   const fs::path place = place_of(key);
   remove(place);  // one without a manifest
-  if (::rename(made.c_str(), place.c_str()) != 0) fail(place, errno);
+  if (::rename(made.c_str(), place.c_str()) != 0) throw_not_written(place, errno);
   flush(options_.folder);
   return true;
 }

@@ -1,4 +1,5 @@
 #include "baozi/llm/answer_log.h"
+#include "baozi/model/no_room.h"
 
 #include <iterator>
 #include <utility>
@@ -42,6 +43,8 @@ class AnswerLog::Reader final : public Completion {
   std::optional<CompletionPiece> take() {
     const std::lock_guard lock(log_->mutex_);
     if (at_ == log_->pieces_.size()) {
+      if (log_->error_ && log_->retry_after_s_ > 0)
+        throw model::NoRoom(*log_->error_, log_->retry_after_s_);
       if (log_->error_) throw Error(*log_->error_);
       grown_.reset();
       return std::nullopt;
@@ -63,9 +66,10 @@ void AnswerLog::add(CompletionPiece piece, const CompletionUsage& usage) {
   wake_locked();
 }
 
-void AnswerLog::fail(const Error& error) {
+void AnswerLog::fail(const Error& error, int retry_after_s) {
   const std::lock_guard lock(mutex_);
   error_ = error;
+  retry_after_s_ = retry_after_s;
   wake_locked();
 }
 

@@ -27,7 +27,8 @@ class AnswerLog : public std::enable_shared_from_this<AnswerLog> {
   // What the writer works under.
   const Context& context() const noexcept { return context_; }
   void add(CompletionPiece piece, const CompletionUsage& usage);
-  void fail(const Error& error);
+  // `retry_after_s`: when there may be room, where there was none; 0: it was not that.
+  void fail(const Error& error, int retry_after_s = 0);
   // All that came, when it has ended well.
   std::optional<CachedAnswer> whole() const;
 
@@ -48,6 +49,7 @@ class AnswerLog : public std::enable_shared_from_this<AnswerLog> {
   std::vector<CompletionPiece> pieces_;
   CompletionUsage usage_;
   std::optional<Error> error_;
+  int retry_after_s_ = 0;
   std::vector<Reader*> readers_;
   bool left_ = false;  // the last reader went before the end
 };

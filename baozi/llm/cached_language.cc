@@ -6,6 +6,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/model/cache_record.h"
+#include "baozi/model/no_room.h"
 
 namespace baozi::llm {
 namespace {
@@ -20,10 +21,10 @@ CachedLanguage::CachedLanguage(std::shared_ptr<LanguageServable> inner, model::M
     : inner_(std::move(inner)), cache_(cache), scope_(cache.scope_of(*inner_)) {}
 
 std::unique_ptr<Completion> CachedLanguage::start(CompletionRequest request) {
-  if (!request.repeatable) return inner_->start(std::move(request));
+  if (!request.repeatable) return start_inner(std::move(request));
   if (request.cache == CacheWish::kNone) {
     cache_.count(Result::kBypass);
-    return inner_->start(std::move(request));
+    return start_inner(std::move(request));
   }
   const CacheKey key = answer_key(scope_, request);
   if (request.cache == CacheWish::kUse) {
@@ -39,6 +40,15 @@ std::unique_ptr<Completion> CachedLanguage::start(CompletionRequest request) {
   std::unique_ptr<Completion> reader = log->join();
   cache_.all().spawn(run(shared_from_this(), log, key, std::move(request)));
   return reader;
+}
+
+std::unique_ptr<Completion> CachedLanguage::start_inner(CompletionRequest request) {
+  try {
+    return inner_->start(std::move(request));
+  } catch (const Error& error) {
+    if (error.code() != Code::kResourceExhausted) throw;
+    throw model::NoRoom(error, model::retry_after_s(*inner_));
+  }
 }
 
 std::unique_ptr<Completion> CachedLanguage::join_or_start(const CacheKey& key,
@@ -67,7 +77,8 @@ Task<void> CachedLanguage::run(std::shared_ptr<CachedLanguage> self, Log log, Ca
     Task<void> writing = self->write(log, key, std::move(request)).with_context(log->context());
     co_await std::move(writing);
   } catch (const Error& error) {
-    log->fail(error);
+    const bool full = error.code() == Code::kResourceExhausted;
+    log->fail(error, full ? model::retry_after_s(*self->inner_) : 0);
   } catch (const std::exception& error) {
     log->fail(Error(Code::kInternal, error.what()));
   }

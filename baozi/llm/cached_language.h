@@ -52,6 +52,7 @@ class CachedLanguage final : public LanguageServable,
  private:
   using Log = std::shared_ptr<AnswerLog>;
 
+  std::unique_ptr<Completion> start_inner(CompletionRequest request);
   std::unique_ptr<Completion> join_or_start(const model::CacheKey& key, CompletionRequest request);
   static Task<void> run(std::shared_ptr<CachedLanguage> self, Log log, model::CacheKey key,
                         CompletionRequest request);

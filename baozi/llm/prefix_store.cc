@@ -9,11 +9,11 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "baozi/base/error.h"
+#include "baozi/base/replace_file.h"
 
 namespace baozi::llm {
 namespace {
@@ -61,18 +61,6 @@ class File {
     }
     return true;
   }
-  // 0, or what errno says.
-  int write(const void* from, std::size_t size) const noexcept {
-    const auto* next = static_cast<const char*>(from);
-    while (size > 0) {
-      const ssize_t put = ::write(descriptor_, next, size);
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return errno;
-      next += put;
-      size -= static_cast<std::size_t>(put);
-    }
-    return 0;
-  }
 
  private:
   const int descriptor_;
@@ -89,13 +77,6 @@ bool sound(const Head& head, std::uint64_t size) {
     return false;
   const std::uint64_t before = sizeof head + head.key_size + head.token_count * sizeof(Token);
   return size >= before && size - before == head.bytes_size;
-}
-
-[[noreturn]] void fail(const fs::path& path, int why) {
-  const Code code = why == ENOSPC || why == EDQUOT || why == EFBIG  ? Code::kResourceExhausted
-                    : why == EACCES || why == EPERM || why == EROFS ? Code::kPermissionDenied
-                                                                    : Code::kUnavailable;
-  throw Error(code, fmt::format("cannot write {}: {}", path.string(), std::strerror(why)));
 }
 
 }  // namespace
@@ -167,7 +148,7 @@ void PrefixStore::write(std::span<const Token> tokens, std::span<const std::byte
   std::error_code error;
   if (!fs::exists(folder_, error)) {
     fs::create_directories(folder_, error);
-    if (error) fail(folder_, error.value());
+    if (error) throw_not_written(folder_, error.value());
     fs::permissions(folder_, fs::perms::owner_all, error);  // it holds what people wrote
   }
   make_room(bytes.size());
@@ -184,22 +165,11 @@ void PrefixStore::write(std::span<const Token> tokens, std::span<const std::byte
 
   const std::uint64_t name = hash_of(tokens) ^ XXH3_64bits(key_.data(), key_.size());
   const fs::path path = folder_ / fmt::format("{:016x}{}", name, kExtension);
-  const fs::path made = folder_ / fmt::format("{:016x}.{}.new", name, ::getpid());
-  int why = 0;
-  {
-    const File file(::open(made.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!file) fail(made, errno);
-    why = file.write(&head, sizeof head);
-    if (why == 0) why = file.write(key_.data(), key_.size());
-    if (why == 0) why = file.write(tokens.data(), tokens.size_bytes());
-    if (why == 0) why = file.write(bytes.data(), bytes.size());
-    if (why == 0 && ::fsync(file.get()) != 0) why = errno;
-  }
-  if (why == 0 && ::rename(made.c_str(), path.c_str()) != 0) why = errno;
-  if (why != 0) {
-    ::unlink(made.c_str());
-    fail(path, why);
-  }
+  const auto view = [](const auto& span) {
+    return std::string_view(reinterpret_cast<const char*>(span.data()), span.size_bytes());
+  };
+  const std::span<const Head> first(&head, 1);
+  replace_file(path, {view(first), key_, view(tokens), view(bytes)});
 }
 
 // Other keys' files count and go, too: their models were changed, or are not served any more.

@@ -6,6 +6,7 @@
 #include "baozi/base/error.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/with_deadline.h"
+#include "baozi/model/no_room.h"
 
 namespace baozi::model {
 namespace {
@@ -29,7 +30,9 @@ Statistics::Duration CachedModel::Sum::read() const noexcept {
 }
 
 CachedModel::CachedModel(std::shared_ptr<Servable> inner, ModelCache& cache)
-    : inner_(std::move(inner)), cache_(cache), scope_(cache.scope_of(*inner_)) {}
+    : inner_(std::move(inner)), cache_(cache), scope_(cache.scope_of(*inner_)) {
+  cache_.show(*inner_, scope_);
+}
 
 Statistics CachedModel::statistics() const {
   Statistics statistics = inner_->statistics();
@@ -47,7 +50,7 @@ Task<InferResponse> CachedModel::infer(InferRequest request) {
   request.model = name();
   if (request.cache == CacheWish::kNone) {
     cache_.count(Result::kBypass);
-    return inner_->infer(std::move(request));
+    return ask_inner(std::move(request));
   }
   const CacheKey key = cache_key(scope_, request);
   if (request.cache == CacheWish::kRefresh) {
@@ -92,6 +95,8 @@ Task<InferResponse> CachedModel::fly(CacheKey key, InferRequest request, Time st
   if (context.deadline != kNever && !context.stop.stop_possible())
     waiting = with_deadline(std::move(waiting), context.deadline);
   co_await std::move(waiting);
+  if (flight->error && flight->error->code() == Code::kResourceExhausted)
+    throw NoRoom(*flight->error, retry_after_s(*inner_));
   if (flight->error) throw Error(*flight->error);
   if (!seat.starts()) {
     joined_.add(Clock::now() - start);
@@ -131,7 +136,14 @@ Task<void> CachedModel::run(std::shared_ptr<CachedModel> self, std::shared_ptr<F
 }
 
 Task<InferResponse> CachedModel::ask_inner(InferRequest request) {
-  return inner_->infer(std::move(request));
+  try {
+    Task<InferResponse> asking = inner_->infer(std::move(request));
+    InferResponse response = co_await std::move(asking);
+    co_return response;
+  } catch (const Error& error) {
+    if (error.code() != Code::kResourceExhausted) throw;
+    throw NoRoom(error, retry_after_s(*inner_));
+  }
 }
 
 }  // namespace baozi::model

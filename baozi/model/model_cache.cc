@@ -18,6 +18,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// A face is that of its content: it does not change.
+constexpr auto kFaceTtl = std::chrono::hours(24 * 30);
+
 constexpr const char* kResultNames[ModelCache::kResults] = {"hit", "miss", "joined", "expired",
                                                             "bypass"};
 
@@ -25,6 +28,15 @@ std::int64_t epoch_ms() {
   return std::chrono::duration_cast<milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+// The face of a version whose answers are kept under `scope`.
+CacheKey face_key(const CacheKey& scope) { return cache_scope("", "face", to_string(scope)); }
+
+void count_damaged() {
+  static prometheus::Counter& damaged =
+      metrics::counter("baozi_cache_damaged_total", "Entries of the second tier that were no use");
+  damaged.Increment();
 }
 
 // A kept answer as the asker's: his id, and his outputs in his order.
@@ -102,6 +114,59 @@ std::string ModelCache::latest() const {
   return scopes_.empty() ? "" : scopes_.rbegin()->first;
 }
 
+std::shared_ptr<const Face> ModelCache::known_face(const CacheKey& scope) const {
+  const std::shared_lock lock(mutex_);
+  const auto at = faces_.find(scope);
+  return at == faces_.end() ? nullptr : at->second;
+}
+
+void ModelCache::learn(const CacheKey& scope, std::shared_ptr<const Face> face) {
+  const std::unique_lock lock(mutex_);
+  // Of what was announced before and is no more, nobody asks.
+  std::erase_if(faces_, [this](const auto& each) {
+    return std::ranges::none_of(
+        scopes_, [&each](const auto& scope_of) { return scope_of.second == each.first; });
+  });
+  faces_[scope] = std::move(face);
+}
+
+void ModelCache::show(const Servable& servable, const CacheKey& scope) {
+  if (known_face(scope) != nullptr) return;
+  learn(scope, std::make_shared<const Face>(face_of(servable)));
+}
+
+void ModelCache::share_face(const CacheKey& scope) {
+  const std::shared_ptr<const Face> face = known_face(scope);
+  if (face == nullptr) return;
+  const CacheKey key = face_key(scope);
+  Bytes block = encode_face(*face, kRecordHeadBytes);
+  const std::int64_t now_ms = epoch_ms();
+  seal_record(block, key, now_ms, now_ms + milliseconds(kFaceTtl).count());
+  all_.second()->put(key, key, std::move(block), kFaceTtl);
+}
+
+Task<std::shared_ptr<const Face>> ModelCache::face(std::string version) {
+  const std::optional<CacheKey> known = scope(version.empty() ? latest() : version);
+  if (!known) co_return nullptr;
+  std::shared_ptr<const Face> face = known_face(*known);
+  if (face != nullptr || all_.second() == nullptr) co_return face;
+  const CacheKey key = face_key(*known);
+  Task<std::optional<Bytes>> asking = all_.second()->get(key);
+  const std::optional<Bytes> record = co_await std::move(asking);
+  if (!record) co_return nullptr;
+  const std::optional<CacheRecord> opened = open_record(*record, key);
+  std::optional<Face> decoded;
+  if (opened) decoded = decode_face(opened->answer);
+  if (!decoded) {
+    count_damaged();
+    all_.second()->remove(key, key);
+    co_return nullptr;
+  }
+  face = std::make_shared<const Face>(*std::move(decoded));
+  learn(*known, face);
+  co_return face;
+}
+
 Task<std::optional<InferResponse>> ModelCache::find(InferRequest request) {
   if (request.version.empty()) request.version = latest();
   const std::optional<CacheKey> known = scope(request.version);
@@ -173,9 +238,7 @@ std::optional<ResponseCache::Answer> ModelCache::take_record(const CacheKey& sco
                                                              const Bytes& record) {
   const std::optional<CacheRecord> opened = open_record(record, key);
   if (!opened) {
-    static prometheus::Counter& damaged = metrics::counter(
-        "baozi_cache_damaged_total", "Entries of the second tier that were no use");
-    damaged.Increment();
+    count_damaged();
     all_.second()->remove(scope, key);
     return std::nullopt;
   }
@@ -200,6 +263,8 @@ void ModelCache::store_bytes(const CacheKey& scope, const CacheKey& key, Bytes b
   const std::int64_t now_ms = epoch_ms();
   seal_record(block, key, now_ms, now_ms + ttl.count());
   all_.second()->put(scope, key, std::move(block), ttl);
+  // The tier may forget, and may not have been there when the model came.
+  if (std::has_single_bit(stored_.fetch_add(1, std::memory_order_relaxed) + 1)) share_face(scope);
 }
 
 void ModelCache::count(Result result) noexcept {

@@ -8,6 +8,7 @@
 // Thread safety: all methods, from any thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "baozi/base/clock.h"
@@ -25,6 +27,7 @@
 #include "baozi/coro/nursery.h"
 #include "baozi/coro/task.h"
 #include "baozi/model/cache_key.h"
+#include "baozi/model/face.h"
 #include "baozi/model/flight.h"
 #include "baozi/model/request.h"
 #include "baozi/model/response_cache.h"
@@ -69,6 +72,12 @@ class ModelCache {
   // Of a servable of this model. Errors: kFailedPrecondition when its version is not announced.
   CacheKey scope_of(const Servable& servable) const;
 
+  // From now on the face of this version is known: here, and with the answers that are stored from
+  // now on to those that share the second tier.
+  void show(const Servable& servable, const CacheKey& scope);
+  // What is known of the face of an announced version; "" means the highest. Null: nothing.
+  Task<std::shared_ptr<const Face>> face(std::string version);
+
   // For a request whose model is not there: what is kept for its version, or for the highest
   // announced when it names none. Looks into the second tier, too. Counts a hit, or nothing.
   Task<std::optional<InferResponse>> find(InferRequest request);
@@ -101,14 +110,20 @@ class ModelCache {
   std::optional<ResponseCache::Answer> take_record(const CacheKey& scope, const CacheKey& key,
                                                    const Bytes& record);
   std::string latest() const;
+  std::shared_ptr<const Face> known_face(const CacheKey& scope) const;
+  void share_face(const CacheKey& scope);
+  void learn(const CacheKey& scope, std::shared_ptr<const Face> face);
 
   ResponseCaches& all_;
   const std::string model_;
   const ModelCacheOptions options_;
   prometheus::Counter* counters_[kResults];
   Flights flights_;
+  std::atomic<std::uint64_t> stored_{0};  // answers, in the second tier
   mutable std::shared_mutex mutex_;
-  std::map<std::string, CacheKey, VersionOrder> scopes_;  // guarded by mutex_
+  // Guarded by mutex_:
+  std::map<std::string, CacheKey, VersionOrder> scopes_;
+  std::unordered_map<CacheKey, std::shared_ptr<const Face>, CacheKeyHash> faces_;  // by scope
 };
 
 class ResponseCaches {

@@ -167,11 +167,15 @@ const Repository::Entry& Repository::find_locked(const Versions& versions, std::
   return coming != nullptr ? *coming : entries.rbegin()->second;
 }
 
+void Repository::count_use(const Versions& versions) noexcept {
+  versions.asked.fetch_add(1, std::memory_order_relaxed);
+  versions.last_asked.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+}
+
 std::shared_ptr<Servable> Repository::find(std::string_view name, std::string_view version) const {
   const std::shared_lock lock(mutex_);
   const Versions& versions = find_locked(name);
-  versions.asked.fetch_add(1, std::memory_order_relaxed);
-  versions.last_asked.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  count_use(versions);
   const Entry& entry = find_locked(versions, name, version);
   if (entry.servable != nullptr) return entry.servable;
   throw NotReady(status_of(entry, Clock::now()));
@@ -212,6 +216,18 @@ Task<std::shared_ptr<Servable>> Repository::wait(std::string name, std::string v
       on_wanted_(status.name, status.version);
     co_await settled->wait();
   }
+}
+
+void Repository::want(std::string_view name) const {
+  VersionStatus status;
+  {
+    const std::shared_lock lock(mutex_);
+    const auto versions = names_.find(name);
+    if (versions == names_.end() || versions->second.entries.empty()) return;
+    count_use(versions->second);
+    status = find_locked(versions->second, name, "").status;
+  }
+  if (status.state == State::kAbsent && on_wanted_) on_wanted_(status.name, status.version);
 }
 
 void Repository::on_wanted(

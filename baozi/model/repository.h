@@ -69,8 +69,11 @@ class Repository {
   enum class Hurry : std::uint8_t { kNone, kWanted };
   Task<std::shared_ptr<Servable>> wait(std::string name, std::string version,
                                        Hurry hurry = Hurry::kWanted);
-  // Called by wait() on its thread, without a lock: somebody waits for this absent version. Before
-  // anything waits.
+  // As find and wait, but for whoever can do without: what is absent is asked to be brought up, and
+  // counts as used. Does nothing for a name that is not known.
+  void want(std::string_view name) const;
+  // Called by wait() and want() on their thread, without a lock: somebody wants this absent
+  // version. Before anything waits.
   void on_wanted(std::function<void(const std::string& name, const std::string& version)> call);
   // The version that a label stands for. Error kNotFound with the labels there are.
   std::string version_of(std::string_view name, std::string_view label) const;
@@ -109,6 +112,7 @@ class Repository {
   static const Entry& find_locked(const Versions& versions, std::string_view name,
                                   std::string_view version);
   static VersionStatus status_of(const Entry& entry, Time now);
+  static void count_use(const Versions& versions) noexcept;
 
   mutable std::shared_mutex mutex_;
   std::map<std::string, Versions, std::less<>> names_;  // guarded by mutex_

@@ -1,22 +1,14 @@
 #include "baozi/model/traffic_recorder.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <system_error>
 
-#include "baozi/base/error.h"
 #include "baozi/base/log.h"
+#include "baozi/base/replace_file.h"
 #include "baozi/model/warmup_records.h"
 
 namespace baozi::model {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::size_t bytes_of(const Tensors& tensors) noexcept {
   std::size_t bytes = 0;
@@ -43,31 +35,6 @@ Tensors copy_of(const Tensors& inputs) {
                                       Bytes::copy_of(each.tensor.data().span()))});
   }
   return copy;
-}
-
-int write_all(int file, std::string_view bytes) noexcept {
-  while (!bytes.empty()) {
-    const ssize_t put = ::write(file, bytes.data(), bytes.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return errno;
-    bytes.remove_prefix(static_cast<std::size_t>(put));
-  }
-  return ::fsync(file) == 0 ? 0 : errno;
-}
-
-// The whole of it takes the place of what is there, or nothing does.
-void write_whole(const fs::path& path, std::string_view bytes) {
-  std::error_code failed;
-  fs::create_directories(path.parent_path(), failed);
-  const fs::path made = fmt::format("{}.{}.new", path.string(), ::getpid());
-  const int file = ::open(made.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  int why = file < 0 ? errno : write_all(file, bytes);
-  if (file >= 0 && ::close(file) != 0 && why == 0) why = errno;
-  if (why == 0 && ::rename(made.c_str(), path.c_str()) != 0) why = errno;
-  if (why == 0) return;
-  ::unlink(made.c_str());
-  throw Error(Code::kUnavailable,
-              fmt::format("{}: {}", path.string(), std::generic_category().message(why)));
 }
 
 }  // namespace
@@ -156,7 +123,7 @@ void TrafficRecorder::write() noexcept {
         bytes += format_warmup_record({.inputs = place->inputs}, model_);
       }
     }
-    write_whole(options_.file, bytes);
+    replace_file(options_.file, {bytes});
   } catch (const std::exception& error) {
     if (!std::exchange(told_, true))
       log().warn("{}: recorded samples are not kept: {}", model_, error.what());

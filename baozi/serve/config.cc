@@ -193,12 +193,14 @@ void refuse_same_names(const Config& config) {
     if (!names.insert(name).second) {
       throw Error(
           Code::kInvalidArgument,
-          fmt::format("{}: two models or pipelines are called '{}'; give one another 'name'",
-                      config.file.string(), name));
+          fmt::format(
+              "{}: two models, pipelines or cascades are called '{}'; give one another 'name'",
+              config.file.string(), name));
     }
   };
   for (const ModelConfig& model : config.models) add(model.name);
   for (const PipelineConfig& pipeline : config.pipelines) add(pipeline.name);
+  for (const CascadeConfig& cascade : config.cascades) add(cascade.name);
 }
 
 bool is_version(const std::string& text) {
@@ -290,11 +292,14 @@ Config parse_config(const std::string& text, const fs::path& file) {
     config.models.push_back(read_model(model, base));
   for (YamlReader& pipeline : reader.children("pipelines"))
     config.pipelines.push_back(read_pipeline(pipeline, base));
+  for (YamlReader& cascade : reader.children("cascades"))
+    config.cascades.push_back(read_cascade(cascade));
   reader.finish();
   if (config.models.empty() && config.pipelines.empty()) {
     reader.fail("nothing to serve: 'models' and 'pipelines' are both empty");
   }
   refuse_same_names(config);
+  check_cascades(config);
   return config;
 }
 

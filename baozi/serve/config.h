@@ -18,6 +18,7 @@
 #include "baozi/engine/engine.h"
 #include "baozi/engine/language.h"
 #include "baozi/serve/cache_config.h"
+#include "baozi/serve/cascade_config.h"
 #include "baozi/serve/prepared_config.h"
 #include "baozi/serve/warmup_config.h"
 
@@ -122,6 +123,7 @@ struct Config {
   CacheConfig cache;                           // of responses, for the models that want one
   std::vector<ModelConfig> models;
   std::vector<PipelineConfig> pipelines;
+  std::vector<CascadeConfig> cascades;
 
   // The folder relative paths in the file start at.
   std::filesystem::path base() const { return file.parent_path(); }

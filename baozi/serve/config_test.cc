@@ -160,7 +160,7 @@ TEST(Config, BrokenYamlNamesTheLine) {
 
 TEST(Config, SameNameTwiceIsAnError) {
   EXPECT_THAT(error_of("models: [{path: a, name: x}, {path: b, name: x}]"),
-              HasSubstr("two models or pipelines are called 'x'"));
+              HasSubstr("two models, pipelines or cascades are called 'x'"));
 }
 
 class ModelFolder : public testing::Test {
@@ -207,6 +207,19 @@ TEST_F(ModelFolder, WhatIsNotThereIsSaid) {
   EXPECT_THROW(config_for(folder_ / "nowhere"), Error);
   EXPECT_THROW(config_for(folder_ / "empty"), Error);
   EXPECT_THROW(find_versions(folder_ / "empty"), Error);
+}
+
+TEST(Config, ReadsCascades) {
+  const Config config = parse_config(
+      "models: [{path: a}, {path: b}]\n"
+      "cascades: [{name: c, small: a, large: b, threshold: 0.5, logits: true, fall_back: true},"
+      " {name: d, small: c, large: b}]",
+      "shop.yaml");
+  ASSERT_EQ(config.cascades.size(), 2u);
+  EXPECT_EQ(config.cascades[0].threshold, 0.5);
+  EXPECT_TRUE(config.cascades[0].logits && config.cascades[0].fall_back);
+  EXPECT_EQ(config.cascades[1].small, "c");
+  EXPECT_FALSE(config.cascades[1].threshold);
 }
 
 TEST(Config, ReadsTheResponseCache) {

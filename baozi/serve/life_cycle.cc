@@ -80,6 +80,8 @@ void LifeCycle::announce() {
   }
   for (const PipelineConfig& pipeline : config_.pipelines)
     repository_.set_status({.name = pipeline.name, .version = "1", .state = State::kAbsent});
+  for (const CascadeConfig& cascade : config_.cascades)
+    repository_.set_status({.name = cascade.name, .version = "1", .state = State::kAbsent});
 }
 
 Task<void> LifeCycle::run() {
@@ -93,6 +95,10 @@ Task<void> LifeCycle::run() {
   for (const auto& lane : lanes) nursery.spawn(work(this), *lane);
   for (const PipelineConfig& pipeline : config_.pipelines)
     nursery.spawn(bring_up(this, &pipeline), *pipeline_lane_);
+  for (const CascadeConfig& cascade : config_.cascades) {
+    nursery.spawn(follow(this, &cascade, cascade.small), *pipeline_lane_);
+    nursery.spawn(follow(this, &cascade, cascade.large), *pipeline_lane_);
+  }
   if (config_.reload > Duration::zero()) nursery.spawn(watch(this));
   const auto sleeps = [](const ModelConfig& model) { return model.sleep_after > Duration::zero(); };
   if (std::ranges::any_of(config_.models, sleeps)) nursery.spawn(put_to_sleep(this));
@@ -113,6 +119,7 @@ ModelConfig LifeCycle::config_of(const std::string& name) const {
   std::vector<std::string> names;
   for (const ModelConfig& each : config_.models) names.push_back(each.name);
   for (const PipelineConfig& each : config_.pipelines) names.push_back(each.name);
+  for (const CascadeConfig& each : config_.cascades) names.push_back(each.name);
   throw Error(Code::kNotFound,
               fmt::format("'{}' is not configured; there are: {}", name, fmt::join(names, ", ")));
 }
@@ -128,6 +135,12 @@ Task<void> LifeCycle::load(std::string name) {
     }
     co_await switch_to(*pipeline_lane_);
     make(*pipeline, context.stop);
+    co_return;
+  }
+  const auto cascade = std::ranges::find(config_.cascades, name, &CascadeConfig::name);
+  if (cascade != config_.cascades.end()) {
+    Task<void> loading = load_cascade(&*cascade);
+    co_await std::move(loading);
     co_return;
   }
   ModelConfig model = config_of(name);

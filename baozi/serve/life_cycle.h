@@ -75,6 +75,7 @@ class LifeCycle final : public api::ModelControl {
 
   static Task<void> work(LifeCycle* self);
   static Task<void> bring_up(LifeCycle* self, const PipelineConfig* pipeline);
+  static Task<void> follow(LifeCycle* self, const CascadeConfig* cascade, std::string part);
   static Task<void> watch(LifeCycle* self);
   static Task<void> put_to_sleep(LifeCycle* self);
   static Task<void> remember_now_and_then(LifeCycle* self);
@@ -96,6 +97,9 @@ class LifeCycle final : public api::ModelControl {
   void publish_estimates_locked();
   void note_if_settled();
   void make(const PipelineConfig& pipeline, StopToken stop);
+  Task<void> make_cascade(const CascadeConfig* cascade);
+  Task<void> load_cascade(const CascadeConfig* cascade);
+  void want_parts_locked(const std::string& name, int depth);
   Task<std::exception_ptr> change(ModelConfig model, std::vector<ModelVersion> versions,
                                   std::vector<ModelVersion> anew);
   Task<void> look_for_changes(ModelConfig model);

@@ -23,6 +23,8 @@ using model::State;
 using model::VersionStatus;
 using std::chrono::milliseconds;
 
+constexpr int kPartsDepthMax = 8;  // pipelines of pipelines of …
+
 std::string reason_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -244,14 +246,32 @@ std::unique_ptr<WarmStart> warm_start(std::shared_ptr<model::Servable> servable,
 // Somebody waits for it. On that one's thread: nothing here blocks.
 void LifeCycle::wanted(const std::string& name, const std::string& version) {
   const std::lock_guard lock(mutex_);
+  want_locked(name, version);
+  want_parts_locked(name, 0);
+}
+
+// A pipeline's models are named by its options; which of them, only it knows. Of a cascade the
+// small one is enough: the large one would be in its way.
+void LifeCycle::want_parts_locked(const std::string& name, int depth) {
+  const std::vector<VersionStatus> index = repository_.index();
+  std::vector<std::string> parts;
   const auto pipeline = std::ranges::find(config_.pipelines, name, &PipelineConfig::name);
-  if (pipeline == config_.pipelines.end()) return want_locked(name, version);
-  // Its models are named by its options; which of them, only it knows.
-  for (const auto& [option, value] : pipeline->options) {
-    for (const VersionStatus& status : repository_.index()) {
-      if (status.name == value && status.state == State::kAbsent)
-        want_locked(status.name, status.version);
-    }
+  if (pipeline != config_.pipelines.end()) {
+    for (const auto& [option, value] : pipeline->options) parts.push_back(value);
+  }
+  const auto cascade = std::ranges::find(config_.cascades, name, &CascadeConfig::name);
+  if (cascade != config_.cascades.end()) {
+    const bool comes = std::ranges::any_of(index, [&](const VersionStatus& status) {
+      return status.name == cascade->small && model::is_coming(status.state);
+    });
+    parts.push_back(comes ? cascade->small : cascade->large);
+  }
+  if (parts.empty() || depth == kPartsDepthMax) return;
+  for (const VersionStatus& status : index) {
+    if (status.state != State::kAbsent || std::ranges::find(parts, status.name) == parts.end())
+      continue;
+    want_locked(status.name, status.version);
+    want_parts_locked(status.name, depth + 1);
   }
 }
 

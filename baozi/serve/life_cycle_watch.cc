@@ -31,7 +31,11 @@ std::size_t megabytes(std::size_t bytes) { return (bytes + 999'999) / 1'000'000;
 
 bool LifeCycle::is_pinned(const ModelConfig& model) const {
   if (model.pin) return true;
-  // A pipeline does not wait for its models.
+  // A pipeline does not wait for its models, nor a cascade for its small one.
+  if (std::ranges::find(config_.cascades, model.name, &CascadeConfig::small) !=
+      config_.cascades.end()) {
+    return true;
+  }
   return std::ranges::any_of(config_.pipelines, [&](const PipelineConfig& pipeline) {
     return std::ranges::any_of(pipeline.options,
                                [&](const auto& option) { return option.second == model.name; });

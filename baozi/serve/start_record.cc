@@ -1,7 +1,6 @@
 #include "baozi/serve/start_record.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
+#include "baozi/base/replace_file.h"
 
 namespace baozi::serve {
 namespace {
@@ -26,6 +26,7 @@ constexpr double kHalfLifeSeconds = 24 * 60 * 60;
 constexpr double kForgotten = 0.01;  // fewer uses than this are none
 constexpr double kUsesMax = 1e15;
 constexpr std::int64_t kLoadMsMax = 86'400'000;
+constexpr std::int64_t kSavedMax = 253'402'300'799;  // the last second of the year 9999
 constexpr std::size_t kBytesMax = 8 << 20;
 
 std::string text_of(const fs::path& file) {
@@ -56,7 +57,9 @@ void StartRecord::read(const std::string& text) {
   const YAML::Node root = YAML::Load(text);
   if (!root.IsMap() || root["version"].as<int>() != kVersion)
     throw Error(Code::kDataLoss, "it is of another version");
-  at_ = SystemTime(std::chrono::seconds(root["saved"].as<std::int64_t>()));
+  const auto saved = root["saved"].as<std::int64_t>();
+  if (saved < 0 || saved > kSavedMax) throw Error(Code::kDataLoss, "its time is absurd");
+  at_ = SystemTime(std::chrono::seconds(saved));
   for (const YAML::Node& each : root["models"]) {
     const auto uses = each["uses"].as<double>();
     const auto load = each["load_ms"].as<std::int64_t>();
@@ -130,19 +133,7 @@ void StartRecord::save(SystemTime now) {
     }
     out << YAML::EndSeq << YAML::EndMap;
   }
-  const fs::path part = fmt::format("{}.{}", file_.string(), ::getpid());
-  std::error_code error;
-  fs::create_directories(file_.parent_path(), error);
-  std::ofstream stream(part, std::ios::binary | std::ios::trunc);
-  stream << out.c_str() << '\n';
-  stream.close();
-  if (stream) fs::rename(part, file_, error);
-  if (!stream || error) {
-    std::error_code ignored;
-    fs::remove(part, ignored);
-    throw Error(Code::kUnavailable, fmt::format("{} cannot be written: {}", file_.string(),
-                                                error ? error.message() : "the disk may be full"));
-  }
+  replace_file(file_, {out.c_str(), "\n"});
 }
 
 fs::path default_start_record(const fs::path& config) {

@@ -36,7 +36,7 @@ class StartRecord {
 
   void used(std::string_view name, std::uint64_t times);
   void loaded(std::string_view name, Duration took, std::size_t bytes);
-  // Replaces the file in one step. Errors: kUnavailable with the system's reason.
+  // Replaces the file in one step. Errors: as replace_file.
   void save(SystemTime now = system_now());
 
   static SystemTime system_now() {
