@@ -141,6 +141,7 @@ class OrderTest(LoadingTest):
     def test_what_is_asked_for_jumps_the_queue(self):
         server = self.fakes(**{name: {"load_ms": SLOW_MS // 2} for name in "abcd"},
                             _config={"loads_max": 1})
+        harness.wait_until(lambda: self.state(server, "a") == "LOADING", "the first load")
         asked = Asked(server, "/v2/models/d/infer")
         self.assertEqual(asked.wait().status, 200)
         server.wait_ready()
