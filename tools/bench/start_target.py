@@ -84,7 +84,14 @@ def ask(connection: http.client.HTTPConnection, asked: Asked) -> Answer | None:
     connection.request("POST", asked.path, asked.body, asked.headers)
     response = connection.getresponse()
     content = response.read()
-    return json.loads(content)["outputs"][0]["data"] if response.status == 200 else None
+    if response.status != 200:
+        return None
+    size = int(response.getheader("Inference-Header-Content-Length") or len(content))
+    output = json.loads(content[:size])["outputs"][0]
+    if "data" in output:
+        return output["data"]
+    end = size + output["parameters"]["binary_data_size"]
+    return [content[size:end].decode(errors="replace")]
 
 
 def first_answer(started: Started, asked: Asked) -> tuple[float, Answer]:
