@@ -1,16 +1,17 @@
 """Row: a model in layers on a slow disk: from exec to the first answer, beside the whole."""
 
+import functools
 import http.client
 import json
 import shutil
 from pathlib import Path
 
-from coldstart import Started, check, first_answer, request_of
 from figures import Goal, Line, NotRun, median
 from kserve_request import binary_request
 from processes import HOST, Process, ask, free_port
 from setting import Setting, rotated, settle
 from slow_disk import SlowDisk, forget
+from start_target import Asked, Started, first_answer, request_of, timed
 
 TITLE = "Layered loading"
 METHOD = (
@@ -64,30 +65,29 @@ class Contender:
                                self.setting.out / f"{self.config.stem}.log", env), port)
 
 
-def known_answer(contender: Contender) -> tuple[bytes, list[float]]:
-    process, port = started = contender.start()
-    with process:
-        process.wait_answer(port, f"/v2/models/{contender.model}/ready")
-        connection = http.client.HTTPConnection(HOST, port)
+def known(contender: Contender) -> Asked:
+    """Asks a server that is ready."""
+    started = contender.start()
+    with started.process:
+        started.process.wait_answer(started.port, f"/v2/models/{contender.model}/ready")
+        connection = http.client.HTTPConnection(HOST, started.port)
         connection.request("GET", f"/v2/models/{contender.model}")
         body = request_of(json.loads(connection.getresponse().read()))
-        return body, first_answer(started, contender.path, body)[1]
+        asked = Asked(contender.path, body, {"Content-Type": "application/json"}, [])
+        return asked._replace(answer=first_answer(started, asked)[1])
 
 
 def first_answers(setting: Setting, contenders: dict[int, Contender]) -> dict[int, float]:
     """Milliseconds."""
-    body, expected = known_answer(contenders[0])
+    asked = known(contenders[0])
     times: dict[int, list[float]] = {layers: [] for layers in contenders}
     with SlowDisk(setting.out, BYTES_A_SECOND) as disk:
         for turn in range(3 if setting.quick else 10):
             for layers in rotated(list(contenders), turn):
                 contender = contenders[layers]
                 forget(contender.files())
-                started = contender.start(disk)
-                with started.process:
-                    took, answer = first_answer(started, contender.path, body)
-                check(answer, expected, f"{contender.model} in {layers} layers")
-                times[layers].append(took)
+                start = functools.partial(contender.start, disk)
+                times[layers].append(timed(start, asked))
     for layers, taken in times.items():
         setting.say(f"{contenders[layers].model}, {layers or 'no'} layers: {median(taken):.0f} ms "
                     f"({min(taken):.0f} to {max(taken):.0f})")
