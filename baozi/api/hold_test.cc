@@ -65,7 +65,9 @@ Task<void> count(Hold* hold, std::atomic<int>* refused) {
   }
 }
 
-Task<void> join(Nursery* nursery) { co_await nursery->join(); }
+Task<void> join(Nursery* nursery) {
+  co_await nursery->join();
+}
 
 TEST_F(HoldTest, ThoseBeyondAreRefusedAtOnceAndTheOthersServed) {
   Hold hold(repository_, {.requests_max = 3});

@@ -90,7 +90,9 @@ TEST(Timer, CancelWaitsForARunInProgress) {
   EXPECT_TRUE(entry.finished);
 }
 
-Task<void> nap(Duration span) { co_await sleep_for(span); }
+Task<void> nap(Duration span) {
+  co_await sleep_for(span);
+}
 
 TEST(Sleep, LastsAsLongAsAsked) {
   const Time start = Clock::now();
@@ -99,7 +101,9 @@ TEST(Sleep, LastsAsLongAsAsked) {
   EXPECT_LT(Clock::now() - start, 5s);
 }
 
-Task<void> nap_until(Time due) { co_await sleep_until(due); }
+Task<void> nap_until(Time due) {
+  co_await sleep_until(due);
+}
 TEST(Sleep, APastTimeIsNoWait) { sync_wait(nap_until(Clock::now() - 1s)); }
 
 TEST(Sleep, AStopEndsItWithItsReason) {

@@ -16,7 +16,9 @@
 namespace baozi {
 namespace {
 
-Task<void> step(Lane* lane) { co_await switch_to(*lane); }
+Task<void> step(Lane* lane) {
+  co_await switch_to(*lane);
+}
 Task<void> walk(ThreadPool* pool, Lane* lane) {
   for (int i = 0; i < 5; ++i) {
     co_await switch_to(*pool);
@@ -93,7 +95,9 @@ TEST(Trace, TheChromeFormHasOneTrackForARequest) {
   EXPECT_GE(threads.size(), 2u);
 }
 
-Task<void> waits_for(Event* event) { co_await event->wait(); }
+Task<void> waits_for(Event* event) {
+  co_await event->wait();
+}
 Task<void> look_at_pending(const trace::Recording* recording, ThreadPool* pool) {
   const Context& context = co_await this_context();
   Event event;

@@ -15,7 +15,9 @@ using Result = ModelCache::Result;
 
 Task<InferResponse> answer(InferResponse response) { co_return response; }
 
-Task<void> wait_for(std::shared_ptr<Flight> flight) { co_await flight->done.wait(); }
+Task<void> wait_for(std::shared_ptr<Flight> flight) {
+  co_await flight->done.wait();
+}
 
 }  // namespace
 

@@ -290,7 +290,9 @@ ModelCache* ResponseCaches::find(std::string_view model) const {
   return at != models_.end() ? at->second.get() : nullptr;
 }
 
-Task<void> ResponseCaches::join() { co_await runs_.join(); }
+Task<void> ResponseCaches::join() {
+  co_await runs_.join();
+}
 
 void ResponseCaches::publish() {
   static prometheus::Gauge& bytes =

@@ -66,7 +66,9 @@ TEST(Uv, TimersResumeOnTheLoop) {
   EXPECT_EQ(count, 3);
 }
 
-Task<void> long_nap() { co_await uv_sleep_for(1h); }
+Task<void> long_nap() {
+  co_await uv_sleep_for(1h);
+}
 TEST(Uv, ADeadlineEndsATimer) {
   UvLoop loop;
   EXPECT_EQ(loop.run(with_timeout(long_nap(), 5ms)), Code::kDeadlineExceeded);

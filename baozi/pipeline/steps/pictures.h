@@ -1,6 +1,6 @@
 // Pictures: the steps on images that need OpenCV. It is a plug-in, libbaozi_pictures.so, opened on
-// first use as engines are: OpenCV brings seventeen shared libraries along, which take 5 ms of the
-// start of a server that may never see an image (docs/decisions/036-start.md).
+// first use as engines are: OpenCV brings seventeen shared libraries along, which a server that may
+// never see an image would wait for at each start (docs/decisions/036-start.md).
 //
 // Nobody needs this header but the steps: image_resize.h, image_normalise.h, image_decode.h,
 // text_boxes.h and sample_image.h have the functions, and say what they do.
