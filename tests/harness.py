@@ -90,8 +90,9 @@ class Server:
         try:
             self.port = wait_until(self.find_port, f"the port of {command}")
         except AssertionError as error:
+            log = self.log()
             self.end()
-            raise AssertionError(f"{error}\n{self.log()}") from None
+            raise AssertionError(f"{error}\n{log}") from None
 
     def write(self, name, text):
         path = Path(self.folder.name, name)
@@ -140,8 +141,13 @@ class Server:
         return self.ask("POST", path, body, headers)
 
     def wait_ready(self):
-        return wait_until(lambda: self.get("/v2/health/ready").status == 200, "ready",
-                          READY_SECONDS_MAX)
+        def ready():
+            return self.get("/v2/health/ready").status == 200
+        try:
+            return wait_until(ready, "ready", READY_SECONDS_MAX)
+        except AssertionError as error:
+            states = {model["name"]: model["state"] for model in self.get("/health").body["models"]}
+            raise AssertionError(f"{error}: {states}\n{self.log()}") from None
 
     def wait_loaded(self):
         """Until nothing is loading any more; what failed has failed."""

@@ -58,10 +58,11 @@ Task<void> LifeCycle::follow(LifeCycle* self, const CascadeConfig* cascade, std:
   try {
     bool warming = true;
     while (warming) {
+      // Looked at before the cascade is made of it: what becomes ready meanwhile is seen next time.
+      warming = has_state(self->repository_, part, State::kWarming);
       Task<void> making = self->make_cascade(cascade);
       co_await std::move(making);
       self->note_if_settled();
-      warming = has_state(self->repository_, part, State::kWarming);
       while (has_state(self->repository_, part, State::kWarming)) co_await sleep_for(kWarmingPoll);
     }
   } catch (const Error& error) {
