@@ -35,6 +35,7 @@ median of its rounds. *Of llama-server* is baozi's figure divided by the peer's,
 synthetic model has random weights in the shapes of a real one of 0.5 billion parameters (Q4_0).
 """
 SECONDS_MAX = 60 * 60
+SECONDS_MAX_FULL = 3 * SECONDS_MAX
 ROWS = ("single", "streams", "shared", "restart", "busy", "memory", "equal")
 
 
@@ -107,7 +108,8 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(out / PREFIXES, ignore_errors=True)
     setting = Setting(arguments.build.resolve(), arguments.cache.resolve(), out, arguments.quick,
-                      lambda text: print(f"    {text}", flush=True), time.monotonic() + SECONDS_MAX)
+                      lambda text: print(f"    {text}", flush=True),
+                      time.monotonic() + (SECONDS_MAX_FULL if arguments.full else SECONDS_MAX))
     contenders = [LLAMA_SERVER, *map(variant, arguments.variants)]
     if not arguments.only_peer:
         contenders.insert(0, BAOZI)
