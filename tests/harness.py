@@ -26,6 +26,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "tools/models"))
+import prepare  # noqa: E402: it lies there
 BAOZI = Path(os.environ.get("BAOZI", ROOT / "build/release/bin/baozi")).resolve()
 CACHE = Path(os.environ.get("BAOZI_CACHE", ROOT / ".cache")).resolve()
 MODELS, DATA, HOSTILE = CACHE / "models", CACHE / "data", CACHE / "hostile"
@@ -40,7 +42,13 @@ READY_SECONDS_MAX = 60 * SLOWNESS
 ANSWER_SECONDS_MAX = 30 * SLOWNESS
 
 
+TEST_MODELS = prepare.models_of("test", MODELS)
+
+
 def model(name):
+    """A model's folder. Only what `make test` prepares: a fresh machine has nothing else."""
+    if name not in TEST_MODELS:
+        raise AssertionError(f"`make test` does not prepare '{name}': see tools/models/prepare.py")
     return str(MODELS / name)
 
 

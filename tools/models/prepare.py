@@ -48,6 +48,7 @@ STEPS = (
     Step("build_efficientnet", ("demo", "test", "bench"), ("torch_file",)),
     Step("build_minilm", ("demo", "test", "bench")),
     Step("build_smollm2", ("demo", "test", "bench", "bench-llm")),
+    Step("build_minilm_q8", ("test", "bench"), ("build_minilm",)),
     Step("build_minilm_int8", ("bench",), ("build_minilm",)),
     Step("build_resnet50", ("bench",)),
     Step("build_synthetic_llm", ("bench-llm",), ("requirements-llm.txt",)),
@@ -86,6 +87,14 @@ def is_current(step: Step, roots: Roots) -> bool:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False  # absent, damaged or of an older format: build again
+
+
+def models_of(group: str, models: Path) -> set[str]:
+    """The models that `--only group` prepares, of those that are in the folder `models`."""
+    roots = Roots(models, models.parent / "data", models.parent / "hostile")
+    stamps = (stamp_path(step, roots) for step in STEPS if group in step.groups)
+    files = (json.loads(path.read_text())["files"] for path in stamps if path.exists())
+    return {Path(path).parts[0] for listed in files for root, path, _ in listed if root == "models"}
 
 
 def install(staging: Path, roots: Roots) -> list[tuple[str, str, int]]:

@@ -71,6 +71,13 @@ class PrepareTest(unittest.TestCase):
         self.assertEqual(self.prepare("--only", "demo"), 0)
         self.assertEqual(self.builds, 0)
 
+    def test_the_models_of_a_group(self) -> None:
+        models = self.root / "models"
+        self.assertEqual(prepare.models_of("test", models), set())
+        self.prepare()
+        self.assertEqual(prepare.models_of("test", models), {"m"})
+        self.assertEqual(prepare.models_of("demo", models), set())
+
     def test_a_group_apart_is_built_only_when_it_is_named(self) -> None:
         step = prepare.Step("build_noop", (prepare.GROUP_APART,))
         with mock.patch.object(prepare, "STEPS", (step,)):
