@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 namespace baozi::serve {
@@ -12,13 +11,6 @@ namespace {
 
 constexpr int kWidth = 20;
 constexpr Duration kRedraw = std::chrono::milliseconds(50);
-
-void write_line(const std::string& text) {
-  // To its beginning, the rest of it cleared (ECMA-48 EL); the next log line goes over it.
-  const std::string line = "\r\x1b[K" + text + (text.empty() ? "" : "\r");
-  std::fwrite(line.data(), 1, line.size(), stderr);
-  std::fflush(stderr);
-}
 
 }  // namespace
 
@@ -29,8 +21,8 @@ std::string draw_progress(std::string_view what, double fraction) {
                      static_cast<int>(part * 100));
 }
 
-ProgressBar::ProgressBar(std::string what)
-    : what_(std::move(what)), terminal_(::isatty(STDERR_FILENO) == 1) {}
+ProgressBar::ProgressBar(std::string what, std::FILE* to)
+    : what_(std::move(what)), to_(to), terminal_(::isatty(::fileno(to)) == 1) {}
 
 ProgressBar::~ProgressBar() {
   if (shown_) write_line("");
@@ -46,6 +38,13 @@ void ProgressBar::show(double fraction) {
   next_ = now + kRedraw;
   shown_ = true;
   write_line(draw_progress(what_, fraction));
+}
+
+void ProgressBar::write_line(const std::string& text) {
+  // To its beginning, the rest of it cleared (ECMA-48 EL); the next log line goes over it.
+  const std::string line = "\r\x1b[K" + text + (text.empty() ? "" : "\r");
+  std::fwrite(line.data(), 1, line.size(), to_);
+  std::fflush(to_);
 }
 
 }  // namespace baozi::serve

@@ -7,6 +7,7 @@
 // Thread safety: one thread at a time.
 #pragma once
 
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -19,7 +20,8 @@ std::string draw_progress(std::string_view what, double fraction);
 
 class ProgressBar {
  public:
-  explicit ProgressBar(std::string what);
+  // `to` outlives it.
+  explicit ProgressBar(std::string what, std::FILE* to = stderr);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -27,7 +29,10 @@ class ProgressBar {
   void show(double fraction);  // 1: the line goes
 
  private:
+  void write_line(const std::string& text);
+
   const std::string what_;
+  std::FILE* const to_;
   const bool terminal_;
   bool shown_ = false;
   Time next_{};  // not drawn more often than an eye sees
