@@ -118,7 +118,9 @@ std::string table_of(const InferResponse& response) {
   return table.out();
 }
 
-bool read_output(Reader& table, const Bytes& data, Tensors& outputs) {
+// `next` is where the output's bytes begin, one behind the other: if they could overlap, a small
+// block would hold many large tensors.
+bool read_output(Reader& table, const Bytes& data, std::uint64_t& next, Tensors& outputs) {
   std::string name;
   std::uint8_t dtype = 0;
   std::uint8_t rank = 0;
@@ -133,7 +135,8 @@ bool read_output(Reader& table, const Bytes& data, Tensors& outputs) {
   std::uint64_t place = 0;
   std::uint64_t size = 0;
   if (!table.number(place) || !table.number(size)) return false;
-  if (place % kAlignment != 0 || place > data.size() || size > data.size() - place) return false;
+  if (place != next || place > data.size() || size > data.size() - place) return false;
+  next += aligned(size);
   outputs.push_back({std::move(name), Tensor(static_cast<DType>(dtype), shape,
                                              data.slice(static_cast<std::size_t>(place),
                                                         static_cast<std::size_t>(size)))});
@@ -151,8 +154,9 @@ bool read_table(Reader& table, const Bytes& data, InferResponse& response) {
     response.parameters.insert_or_assign(std::move(name), std::move(value));
   }
   if (!table.number(count)) return false;
+  std::uint64_t next = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (!read_output(table, data, response.outputs)) return false;
+    if (!read_output(table, data, next, response.outputs)) return false;
   }
   return table.left() == 0;
 }

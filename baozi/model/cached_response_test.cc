@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string_view>
+#include <vector>
 
 #include "baozi/model/cache_record.h"
 
@@ -74,6 +76,21 @@ TEST(CachedResponse, SurvivesDamage) {
                 damaged.data() + damaged.size());
     }
   }
+}
+
+// Else a small block could hold many large tensors, each of which is looked through.
+TEST(CachedResponse, OutputsDoNotShareBytes) {
+  InferResponse two;
+  const Tensor sixteen = Tensor::of<float>({16}, std::vector<float>(16, 1));
+  two.outputs = {{"a", sixteen}, {"b", sixteen}};
+  Bytes block = encode_response(two, 0);
+  ASSERT_TRUE(decode_response(block));
+  const std::uint64_t second[2] = {64, 64};  // its place and its size
+  const std::size_t at =
+      block.text().find(std::string_view(reinterpret_cast<const char*>(second), sizeof second));
+  ASSERT_NE(at, std::string_view::npos);
+  block.mutable_data()[at] = std::byte{0};
+  EXPECT_FALSE(decode_response(block));
 }
 
 TEST(CacheRecord, OpensWhatItSealed) {

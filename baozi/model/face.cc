@@ -59,9 +59,11 @@ std::optional<Face> decode_face(const Bytes& block) {
   const std::optional<InferResponse> response = decode_response(block);
   if (!response) return std::nullopt;
   Face face;
+  bool labelled = false;
   for (const NamedTensor& named : response->outputs) {
     if (named.name == kLabels) {
-      if (named.tensor.dtype() != DType::kBytes) return std::nullopt;
+      if (named.tensor.dtype() != DType::kBytes || std::exchange(labelled, true))
+        return std::nullopt;
       for (const std::string_view label : named.tensor.strings()) face.labels.emplace_back(label);
       continue;
     }

@@ -5,7 +5,7 @@
 //   std::optional<Face> again = decode_face(block);
 //
 // Format: that of a response (cached_response.h) whose outputs are tensors INT64 of an input's or
-// output's type and sizes, named "<NAME" and ">NAME", and "labels", BYTES.
+// output's type and sizes, named "<NAME" and ">NAME", and "labels", BYTES, once.
 //
 // Thread safety: values and free functions.
 #pragma once

@@ -55,6 +55,10 @@ TEST(Face, WhatIsNoneIsNotTakenForOne) {
   EXPECT_FALSE(of("<x", Tensor::of<std::int64_t>({10}, {11, 1, 1, 1, 1, 1, 1, 1, 1, 1})));
   EXPECT_FALSE(of("<x", Tensor::of<float>({2}, {1, 1})));
   EXPECT_FALSE(of("labels", Tensor::of<float>({2}, {1, 1})));
+  EXPECT_TRUE(of("labels", Tensor::of_strings({1}, {"bun"})));
+  InferResponse twice;
+  for (int i = 0; i < 2; ++i) twice.outputs.push_back({"labels", Tensor::of_strings({1}, {"bun"})});
+  EXPECT_FALSE(decode_face(encode_response(twice, 0)));
 }
 
 }  // namespace
