@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 include(BaoziPlugins)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/baozi)
-set(modules base coro coro_asio net engine fake llm model redis pipeline_steps pipeline
+set(modules base coro coro_asio net engine fake onnx_file llm model redis pipeline_steps pipeline
   pipeline_builtin api serve)
 
 # What a plug-in is compiled with. It links nothing of baozi: the program that opens it has it.
@@ -29,7 +29,8 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/baozi DESTINATION ${CMAKE_INSTALL_INCLUD
   PATTERN "bench" EXCLUDE
   PATTERN "coro/uv" EXCLUDE PATTERN "test_*.h" EXCLUDE PATTERN "*_fixtures.h" EXCLUDE
   PATTERN "*_simulation.h" EXCLUDE PATTERN "pipeline/opencv" EXCLUDE
-  PATTERN "counting_new.h" EXCLUDE PATTERN "scratch_folder.h" EXCLUDE)
+  PATTERN "counting_new.h" EXCLUDE PATTERN "scratch_folder.h" EXCLUDE
+  PATTERN "onnx_writer.h" EXCLUDE)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/baoziConfig.cmake.in
   ${PROJECT_BINARY_DIR}/baoziConfig.cmake INSTALL_DESTINATION ${package_dir})

@@ -3,6 +3,7 @@ versions, labels, files that change, and what is loaded only when it is asked fo
 
 import http.client
 import signal
+import struct
 import tempfile
 import threading
 import time
@@ -278,6 +279,36 @@ class VersionTest(LoadingTest):
         server.write("bun/1/model.fake", harness.fake(output="sum"))
         harness.wait_until(lambda: server.post("/v2/models/bun/infer", REQUEST).body["outputs"][0]
                            ["data"] != [1, 2, 3, 4], "the mended file is served")
+
+    def test_weights_beside_the_model(self):
+        folder = Path(harness.model("external_data"), "1")
+        weights = (folder / "weights.bin").read_bytes()
+        doubled = struct.pack("<16f", *(2 * value for value in struct.unpack("<16f", weights)))
+        server = self.start(
+            {"models": [{"path": "outside", "instances": 1, "cache": True}], "reload_ms": 50},
+            {"outside/1/README": ""})
+        place = Path(server.folder.name, "outside/1")
+
+        def replace(name, content):
+            Path(server.folder.name, "new").write_bytes(content)
+            Path(server.folder.name, "new").rename(place / name)
+
+        def answer():
+            got = server.post("/v2/models/outside/infer", REQUEST)
+            self.assertEqual(got.status, 200, got.body)
+            return got.body["outputs"][0]["data"]
+
+        # It could not be loaded: the folder was empty.
+        replace("weights.bin", weights)
+        replace("model.onnx", (folder / "model.onnx").read_bytes())
+        harness.wait_until(lambda: self.served(server) == ["1"], "the model came")
+        before = answer()
+        replace("weights.bin", weights[:20])
+        harness.wait_until(lambda: "stays as it was" in server.log(), "it was looked at")
+        self.assertEqual(answer(), before, "half-written weights leave the old ones")
+        replace("weights.bin", doubled)
+        harness.wait_until(lambda: answer() == [2 * value for value in before],
+                           "the new weights are served, and no kept answer of the old ones")
 
     def test_a_version_whose_folder_goes(self):
         server = self.bun(versions(1, 2), {"all": True}, reload_ms=50)

@@ -9,7 +9,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <memory>
 
 #include "baozi/base/error.h"
@@ -48,13 +47,15 @@ std::optional<std::string> file_stamp(const fs::path& file) {
 }
 
 bool changed_just_now(const fs::path& file) {
+  return changed_since(file, std::chrono::system_clock::now());
+}
+
+bool changed_since(const fs::path& file, std::chrono::system_clock::time_point then) {
   struct stat status{};
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
   if (!regular(file, status)) return true;
   const std::int64_t changed = nanoseconds(status.st_ctim);
   const std::int64_t tick = changed % 1'000'000 != 0 ? kFineTickNs : kCoarseTickNs;
-  return nanoseconds(now) - changed < tick;
+  return then.time_since_epoch() / std::chrono::nanoseconds(1) - changed < tick;
 }
 
 // Read, not mapped: a file that is cut off meanwhile must not end the process.

@@ -4,6 +4,7 @@
 // Thread safety: free functions.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -21,6 +22,10 @@ std::optional<std::string> file_stamp(const std::filesystem::path& file);
 // Whether the file was changed so recently that another change could leave the same stamp, because
 // the file system's clock ticks. Such a stamp must not be relied on.
 bool changed_just_now(const std::filesystem::path& file);
+
+// Whether the file was, or may have been, changed after `then`, by its time of change and the tick
+// of its file system's clock; true when there is no such regular file.
+bool changed_since(const std::filesystem::path& file, std::chrono::system_clock::time_point then);
 
 struct Checksum {
   std::string digest;  // 32 digits: XXH3's 128 bits

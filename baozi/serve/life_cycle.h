@@ -30,6 +30,7 @@
 #include "baozi/model/residency.h"
 #include "baozi/serve/cache_front.h"
 #include "baozi/serve/config.h"
+#include "baozi/serve/model_files.h"
 #include "baozi/serve/preparer.h"
 #include "baozi/serve/start_record.h"
 
@@ -84,6 +85,7 @@ class LifeCycle final : public api::ModelControl {
   std::vector<ModelConfig> all_models() const;
   JobPtr enqueue(const ModelConfig& model, const ModelVersion& version, bool wanted);
   JobPtr enqueue_locked(const ModelConfig& model, const ModelVersion& version, bool wanted);
+  JobPtr loading(const ModelVersion& version, const Key& key);
   JobPtr take();
   JobPtr take_warming();
   void open(const JobPtr& job, const StopToken& stop);
@@ -119,6 +121,7 @@ class LifeCycle final : public api::ModelControl {
   const Time began_;
   StartRecord record_;
   CacheFront front_;
+  ModelFiles files_;
   Event work_;  // set while the queue may hold something
 
   std::mutex mutex_;
@@ -128,7 +131,7 @@ class LifeCycle final : public api::ModelControl {
   std::map<Key, JobPtr> queued_;
   std::vector<JobPtr> running_;
   std::deque<JobPtr> warming_;                       // of those, they answer and wait to be heated
-  std::map<Key, std::string> seen_;                  // the stamp of each file that was tried
+  std::map<Key, std::string> seen_;                  // the stamp of the files that were tried
   std::map<std::string, std::uint64_t> remembered_;  // how often each was asked for by then
   model::Residency residency_;
   std::map<std::string, Key> resident_keys_;  // by the name they have there

@@ -75,15 +75,30 @@ Task<void> LifeCycle::work(LifeCycle* self) {
 
 LifeCycle::JobPtr LifeCycle::enqueue(const ModelConfig& model, const ModelVersion& version,
                                      bool is_wanted) {
-  const std::string stamp = stamp_of(version.file);
-  const std::lock_guard lock(mutex_);
-  known_.insert_or_assign(Key(model.name, version.version), Known{model, version});
+  const Key key(model.name, version.version);
   // Who wants what is being loaded just now gets that.
-  const auto running = std::ranges::find_if(running_, [&](const JobPtr& job) {
-    return job->key() == Key(model.name, version.version) && job->stamp == stamp;
-  });
-  if (running != running_.end()) return *running;
+  JobPtr running = loading(version, key);
+  const std::lock_guard lock(mutex_);
+  known_.insert_or_assign(key, Known{model, version});
+  if (running != nullptr) return running;
   return enqueue_locked(model, version, is_wanted);
+}
+
+// The job that loads it from what its files are now; null: there is none.
+LifeCycle::JobPtr LifeCycle::loading(const ModelVersion& version, const Key& key) {
+  JobPtr running;
+  std::string stamp;
+  ModelFiles::SystemTime since;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = std::ranges::find(running_, key, [](const JobPtr& job) { return job->key(); });
+    if (at == running_.end()) return nullptr;
+    running = *at;
+    stamp = running->stamp;
+    since = running->since;
+  }
+  const bool same = files_.stamp_at(version.file, stamp, since) == files_.stamp(version.file);
+  return same ? running : nullptr;
 }
 
 LifeCycle::JobPtr LifeCycle::enqueue_locked(const ModelConfig& model, const ModelVersion& version,
@@ -143,9 +158,11 @@ void LifeCycle::open(const JobPtr& job, const StopToken& stop) {
   const StopCallback on_stop(stop, end);
   job->serving = serves(repository_, name, version);
   {
-    std::string stamp = stamp_of(job->version.file);
+    const ModelFiles::SystemTime since = std::chrono::system_clock::now();
+    std::string stamp = files_.known_stamp(job->version.file);
     const std::lock_guard lock(mutex_);
     job->stamp = std::move(stamp);
+    job->since = since;
   }
   try {
     const cold_start::Phase phase("load", name + "/" + version);
@@ -215,9 +232,13 @@ void LifeCycle::failed(Job& job, std::exception_ptr error) {
 }
 
 void LifeCycle::finish(Job& job) {
+  // By now it answers, or failed: whoever waits for it does not wait for its graph to be read.
+  std::string stamp = job.stamp;
+  if (config_.reload > Duration::zero())
+    stamp = files_.stamp_at(job.version.file, job.stamp, job.since);
   {
     const std::lock_guard lock(mutex_);
-    seen_[job.key()] = job.stamp;
+    seen_[job.key()] = std::move(stamp);
     std::erase_if(running_, [&job](const JobPtr& each) { return each.get() == &job; });
     publish_estimates_locked();
   }

@@ -13,10 +13,10 @@
 #include "baozi/base/clock.h"
 #include "baozi/coro/event.h"
 #include "baozi/coro/stop.h"
-#include "baozi/engine/file_stamp.h"
 #include "baozi/model/repository.h"
 #include "baozi/serve/config.h"
 #include "baozi/serve/life_cycle.h"
+#include "baozi/serve/model_files.h"
 #include "baozi/serve/warm_up.h"
 
 namespace baozi::serve {
@@ -26,7 +26,8 @@ struct LifeCycle::Job {
   ModelVersion version;
   Duration expected{};
   Time begun = kNever;
-  std::string stamp;                // of the file, when the load began
+  std::string stamp;                // of its files, as far as it was known when the load began
+  ModelFiles::SystemTime since{};   // that time
   StopSource stop;                  // nobody wants it any more
   bool serving = false;             // an older form of it, which goes on while this one comes
   std::string identity;             // for the response cache
@@ -62,12 +63,6 @@ bool serves(const model::Repository& repository, const std::string& name,
 
 inline bool contains(const std::vector<ModelVersion>& versions, const std::string& version) {
   return std::ranges::find(versions, version, &ModelVersion::version) != versions.end();
-}
-
-// Differs when the file was written or replaced; "" when there is none. What it refers to
-// (external data) is not looked at.
-inline std::string stamp_of(const std::filesystem::path& file) {
-  return engine::file_stamp(file).value_or("");
 }
 
 }  // namespace baozi::serve

@@ -187,12 +187,12 @@ std::vector<ModelConfig> LifeCycle::all_models() const {
   return models;
 }
 
-// What was unloaded on request stays so until its file changes. What a load says that fails is
+// What was unloaded on request stays so until its files change. What a load says that fails is
 // logged there.
 Task<void> LifeCycle::look_for_changes(ModelConfig model) {
   std::vector<ModelVersion> versions = choose_versions(model.versions, find_versions(model.path));
   std::vector<std::string> stamps;
-  for (const ModelVersion& version : versions) stamps.push_back(stamp_of(version.file));
+  for (const ModelVersion& version : versions) stamps.push_back(files_.stamp(version.file));
   std::vector<ModelVersion> stale;
   bool gone = false;
   {

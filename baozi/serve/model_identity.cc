@@ -4,6 +4,7 @@
 
 #include <set>
 #include <system_error>
+#include <vector>
 
 #include "baozi/base/error.h"
 #include "baozi/engine/file_stamp.h"
@@ -20,9 +21,10 @@ bool is_model(const fs::path& path) {
   return extension == ".onnx" || extension == ".gguf" || extension == ".fake";
 }
 
-// The file itself, and those that hold its weights.
-std::set<fs::path> files_of(const fs::path& model) {
-  std::set<fs::path> files{model};
+// The file itself, those that hold its weights, and what is named after it.
+std::set<fs::path> files_of(const fs::path& model, ModelFiles& model_files) {
+  const std::vector<fs::path> own = model_files.of(model);
+  std::set<fs::path> files(own.begin(), own.end());
   const std::string stem = model.stem().string();
   std::error_code error;  // a folder that cannot be read is told when the file is
   for (const auto& entry : fs::directory_iterator(model.parent_path(), error)) {
@@ -48,7 +50,7 @@ void add_file(Hasher& hasher, const fs::path& path) {
 }  // namespace
 
 std::string ModelIdentities::of(const ModelVersion& version) {
-  const std::set<fs::path> files = files_of(version.file);
+  const std::set<fs::path> files = files_of(version.file, files_);
   Known& known = known_[version.file];
   std::string stamp = stamp_of(files);
   if (known.stamp == stamp) return known.digest;

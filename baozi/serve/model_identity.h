@@ -9,13 +9,15 @@
 #include <string>
 
 #include "baozi/serve/config.h"
+#include "baozi/serve/model_files.h"
 
 namespace baozi::serve {
 
 class ModelIdentities {
  public:
-  // A digest of the model's file and of the files beside it that begin with its name (weights kept
-  // apart). They are read again only when one of them has another size or time than before.
+  // A digest of the model's file, of those that its graph keeps weights in, and of the files beside
+  // it that begin with its name. They are read again only when one of them has another size or time
+  // than before.
   // Errors: kNotFound when one cannot be read.
   std::string of(const ModelVersion& version);
   // A digest of the pipeline's type and options, and of all models and plug-ins that are served
@@ -28,6 +30,7 @@ class ModelIdentities {
     std::string digest;
   };
   std::map<std::filesystem::path, Known> known_;
+  ModelFiles files_;
 };
 
 }  // namespace baozi::serve

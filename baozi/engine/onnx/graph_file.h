@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "baozi/engine/onnx/wire_reader.h"
+#include "baozi/engine/onnx_file/wire_reader.h"
 #include "baozi/engine/read_ahead.h"
 
 namespace baozi::engine {

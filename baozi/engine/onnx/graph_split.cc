@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "baozi/engine/onnx/graph_cuts.h"
-#include "baozi/engine/onnx/wire_writer.h"
+#include "baozi/engine/onnx_file/wire_writer.h"
 
 namespace baozi::engine {
 namespace {

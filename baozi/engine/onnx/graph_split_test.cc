@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "baozi/base/error.h"
-#include "baozi/engine/onnx/onnx_writer.h"
+#include "baozi/engine/onnx_file/onnx_writer.h"
 #include "baozi/engine/scratch_folder.h"
 
 namespace baozi::engine {

@@ -16,7 +16,7 @@
 #include "baozi/engine/onnx/onnx_layers.h"
 #include "baozi/engine/onnx/onnx_model.h"
 #include "baozi/engine/onnx/onnx_session.h"
-#include "baozi/engine/onnx/onnx_writer.h"
+#include "baozi/engine/onnx_file/onnx_writer.h"
 #include "baozi/engine/scratch_folder.h"
 
 namespace baozi::engine {

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "baozi/engine/onnx/model_scan.h"
+#include "baozi/engine/onnx_file/model_scan.h"
 #include "baozi/engine/onnx/onnx_model.h"
 #include "baozi/engine/onnx/onnx_prepared.h"
 #include "baozi/engine/onnx/onnx_runtime.h"

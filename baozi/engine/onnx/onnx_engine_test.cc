@@ -15,7 +15,7 @@
 #include "baozi/engine/buffer_pool.h"
 #include "baozi/engine/counting_new.h"
 #include "baozi/engine/engine.h"
-#include "baozi/engine/onnx/onnx_writer.h"
+#include "baozi/engine/onnx_file/onnx_writer.h"
 #include "baozi/engine/scratch_folder.h"
 #include "baozi/engine/test_models.h"
 

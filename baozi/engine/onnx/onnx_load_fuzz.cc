@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "baozi/base/error.h"
-#include "baozi/engine/onnx/model_scan.h"
+#include "baozi/engine/onnx_file/model_scan.h"
 #include "baozi/engine/onnx/onnx_engine.h"
 #include "baozi/engine/scratch_folder.h"
 

@@ -1,11 +1,11 @@
-#include "baozi/engine/onnx/model_scan.h"
+#include "baozi/engine/onnx_file/model_scan.h"
 
 #include <gmock/gmock.h>
 
 #include <string>
 
 #include "baozi/base/error.h"
-#include "baozi/engine/onnx/onnx_writer.h"
+#include "baozi/engine/onnx_file/onnx_writer.h"
 #include "baozi/engine/scratch_folder.h"
 
 namespace baozi::engine {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "baozi/engine/onnx/wire_writer.h"
+#include "baozi/engine/onnx_file/wire_writer.h"
 
 namespace baozi::engine::onnx_writer {
 

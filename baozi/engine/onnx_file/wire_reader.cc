@@ -1,4 +1,4 @@
-#include "baozi/engine/onnx/wire_reader.h"
+#include "baozi/engine/onnx_file/wire_reader.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "baozi/engine/onnx/model_scan.h"
+#include "baozi/engine/onnx_file/model_scan.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include <system_error>
 
 #include "baozi/base/error.h"
-#include "baozi/engine/onnx/wire_reader.h"
+#include "baozi/engine/onnx_file/wire_reader.h"
 
 namespace baozi::engine {
 namespace {
