@@ -17,6 +17,7 @@
 #include "baozi/engine/engine.h"
 #include "baozi/serve/config.h"
 #include "baozi/serve/server.h"
+#include "baozi/serve/written_folders.h"
 
 namespace baozi::apps {
 namespace {
@@ -168,7 +169,7 @@ int prepare(const PrepareOptions& options) {
                 "XDG_CACHE_HOME nor HOME is set; name one with --folder");
   }
   if (options.list) return list_prepared(where);
-  if (options.prune) return prune_prepared(where, options.all);
+  if (options.prune) return prune_prepared(where, options.all, serve::written_folders(config));
   return prepare_all(config, options, where);
 }
 

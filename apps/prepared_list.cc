@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "baozi/base/replace_file.h"
 #include "baozi/engine/cpu_features.h"
 #include "baozi/engine/prepared_store.h"
 
@@ -61,7 +62,8 @@ int list_prepared(const engine::PreparedOptions& options) {
   return 0;
 }
 
-int prune_prepared(const engine::PreparedOptions& options, bool all) {
+int prune_prepared(const engine::PreparedOptions& options, bool all,
+                   const std::vector<std::filesystem::path>& folders) {
   const PreparedStore store(options);
   const PreparedStore::Pruned pruned = store.prune([&](const PreparedStore::Artefact& each) {
     return !all && uselessness(store, each).empty();
@@ -69,6 +71,12 @@ int prune_prepared(const engine::PreparedOptions& options, bool all) {
   fmt::print("removed {} of {:.1f} MB from {}\n",
              pruned.artefacts == 1 ? "1 artefact" : fmt::format("{} artefacts", pruned.artefacts),
              megabytes(pruned.bytes), options.folder.string());
+  std::size_t left = 0;
+  for (const std::filesystem::path& folder : folders) left += remove_leftovers(folder);
+  if (left > 0) {
+    fmt::print("removed {} that killed processes left\n",
+               left == 1 ? "1 file" : fmt::format("{} files", left));
+  }
   return 0;
 }
 

@@ -1,6 +1,9 @@
 // `baozi prepare --list` and `--prune`: what there is in a store of prepared artefacts.
 #pragma once
 
+#include <filesystem>
+#include <vector>
+
 #include "baozi/engine/engine.h"
 
 namespace baozi::apps {
@@ -9,7 +12,9 @@ namespace baozi::apps {
 int list_prepared(const engine::PreparedOptions& options);
 
 // Removes what is of no use any more: of model files that are gone or have another content now,
-// what is damaged, left over, or above bytes_max; with `all` everything.
-int prune_prepared(const engine::PreparedOptions& options, bool all);
+// what is damaged, left over, or above bytes_max; with `all` everything. And what killed processes
+// left in `folders` (base/replace_file.h).
+int prune_prepared(const engine::PreparedOptions& options, bool all,
+                   const std::vector<std::filesystem::path>& folders);
 
 }  // namespace baozi::apps

@@ -158,6 +158,18 @@ models:
         self.assertEqual(self.artefacts(), [])
         self.assertIn("0 artefacts", self.prepare("--list").stdout)
 
+    def test_prune_removes_what_killed_processes_left(self):
+        folder = Path(harness.CACHE_HOME.name, "baozi/warmup")
+        folder.mkdir(parents=True, exist_ok=True)
+        left, fresh = folder / "bun.tfrecord.12-0.new", folder / "bun.tfrecord.13-0.new"
+        for file in (left, fresh):
+            file.write_text("half")
+        long_ago = left.stat().st_mtime - 2 * 3600
+        os.utime(left, (long_ago, long_ago))
+        self.assertIn("removed 1 file that killed processes left", self.prepare("--prune").stdout)
+        self.assertEqual((left.exists(), fresh.exists()), (False, True))
+        fresh.unlink()
+
     def test_a_store_that_is_not_there_is_empty(self):
         self.assertIn("0 artefacts", self.prepare("--list").stdout)
         self.assertIn("removed 0 artefacts", self.prepare("--prune").stdout)

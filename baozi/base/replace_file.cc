@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <ctime>
+#include <exception>
 #include <string>
 #include <system_error>
 
@@ -49,10 +52,36 @@ void flush_folder(const fs::path& folder) noexcept {
   ::close(file);
 }
 
+constexpr std::string_view kNew = ".new";
+constexpr std::time_t kLeftAfterSeconds = 3600;
+
 // Another one each time: threads and processes may write one file at once.
 fs::path beside(const fs::path& path) {
   static std::atomic<unsigned> count{0};
-  return fmt::format("{}.{}-{}.new", path.string(), ::getpid(), count.fetch_add(1));
+  return fmt::format("{}.{}-{}{}", path.string(), ::getpid(), count.fetch_add(1), kNew);
+}
+
+bool is_number(std::string_view text) noexcept {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// A name that beside() gives.
+bool is_beside(std::string_view name) noexcept {
+  if (!name.ends_with(kNew)) return false;
+  name.remove_suffix(kNew.size());
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return false;
+  const std::string_view whose = name.substr(dot + 1);
+  const std::size_t dash = whose.find('-');
+  return dash != std::string_view::npos && is_number(whose.substr(0, dash)) &&
+         is_number(whose.substr(dash + 1));
+}
+
+bool is_left(const fs::path& file) noexcept {
+  struct stat status{};
+  return ::lstat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+         status.st_uid == ::geteuid() &&
+         std::time(nullptr) - status.st_mtim.tv_sec > kLeftAfterSeconds;
 }
 
 }  // namespace
@@ -70,6 +99,20 @@ void replace_file(const fs::path& path, std::initializer_list<std::string_view> 
     throw_not_written(path, why);
   }
   if (options.flush) flush_folder(folder);
+}
+
+std::size_t remove_leftovers(const fs::path& folder) noexcept {
+  std::size_t removed = 0;
+  try {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      const fs::path& file = entry.path();
+      if (is_beside(file.filename().native()) && is_left(file) && ::unlink(file.c_str()) == 0)
+        ++removed;
+    }
+  } catch (const std::exception&) {
+    // A folder that is not there, or cannot be read, or no memory: what is left stays.
+  }
+  return removed;
 }
 
 void throw_not_written(const fs::path& path, int why) {

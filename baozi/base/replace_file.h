@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <initializer_list>
 #include <string_view>
@@ -25,6 +26,11 @@ struct ReplaceOptions {
 // say what to do: kResourceExhausted (the disk is full), kPermissionDenied, kUnavailable.
 void replace_file(const std::filesystem::path& path, std::initializer_list<std::string_view> pieces,
                   const ReplaceOptions& options = {});
+
+// Removes from the folder what processes that were killed within replace_file left there: this
+// user's files "NAME.PID-COUNT.new" that nobody has written to for an hour, which no writer takes.
+// How many there were; what cannot be removed is left.
+std::size_t remove_leftovers(const std::filesystem::path& folder) noexcept;
 
 // Throws the Error for what errno said when `path` was to be written, as replace_file does.
 [[noreturn]] void throw_not_written(const std::filesystem::path& path, int why);

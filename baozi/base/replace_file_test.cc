@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <iterator>
@@ -110,6 +111,31 @@ TEST_F(ReplaceFileTest, AFolderInItsPlaceStays) {
   EXPECT_EQ(error.code(), Code::kUnavailable);
   EXPECT_TRUE(fs::is_directory(folder_ / "starts/inside"));
   EXPECT_EQ(files(), 1);
+}
+
+TEST_F(ReplaceFileTest, WhatKilledProcessesLeftIsRemovedWhenNobodyCanBeWritingIt) {
+  const auto write = [this](const char* name, std::chrono::minutes age) {
+    const fs::path file = folder_ / name;
+    std::ofstream(file) << "half";
+    fs::last_write_time(file, fs::file_time_type::clock::now() - age);
+  };
+  using std::chrono::minutes;
+  write("starts.12-0.new", minutes(61));
+  write("m.tfrecord.4711-23.new", minutes(600));
+  // A live writer's, and what has another kind of name.
+  for (const char* name : {"starts.13-0.new", "starts.14-1.new"}) write(name, minutes(50));
+  for (const char* name : {"starts", "notes.new", "a.1.new", "a.1-.new", "a.-1.new", "a.b-1.new",
+                           ".1-2.new", "starts.12-0.new.old"}) {
+    write(name, minutes(600));
+  }
+  fs::create_directory(folder_ / "folder.1-2.new");
+  const auto before = files();
+  EXPECT_EQ(remove_leftovers(folder_), 2u);
+  EXPECT_EQ(files(), before - 2);
+  EXPECT_FALSE(fs::exists(folder_ / "starts.12-0.new"));
+  EXPECT_FALSE(fs::exists(folder_ / "m.tfrecord.4711-23.new"));
+  EXPECT_EQ(remove_leftovers(folder_), 0u);
+  EXPECT_EQ(remove_leftovers(folder_ / "nowhere"), 0u);
 }
 
 TEST_F(ReplaceFileTest, ManyAtOnceLeaveOneWholeFile) {

@@ -15,6 +15,7 @@
 #include "baozi/serve/loader.h"
 #include "baozi/serve/progress_bar.h"
 #include "baozi/serve/warm_up.h"
+#include "baozi/serve/written_folders.h"
 
 namespace baozi::serve {
 namespace {
@@ -326,7 +327,7 @@ void LifeCycle::note_if_settled() {
     if (std::exchange(settled_, true)) return;
   }
   cold_start::ready();
-  preparer_.begin();
+  preparer_.begin(written_folders(config_));
   log().info("{} after {} ms",
              readiness == model::Readiness::kReady ? "everything is ready"
                                                    : "loading has ended, not all is ready",

@@ -17,6 +17,7 @@
 #include "baozi/base/clock.h"
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
+#include "baozi/base/replace_file.h"
 #include "baozi/coro/trace.h"
 #include "baozi/serve/free_memory.h"
 
@@ -77,12 +78,13 @@ void Preparer::add(Work work) {
   changed_.notify_all();
 }
 
-void Preparer::begin() {
+void Preparer::begin(std::vector<fs::path> folders) {
   const std::lock_guard lock(mutex_);
   if (ending_ || thread_.joinable()) return;
-  thread_ = std::thread([this] {
+  thread_ = std::thread([this, folders = std::move(folders)] {
     trace::set_thread_name("prepare");
     be_idle();
+    for (const fs::path& folder : folders) remove_leftovers(folder);
     run();
   });
 }

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "baozi/coro/stop.h"
 #include "baozi/engine/engine.h"
@@ -34,8 +35,9 @@ class Preparer {
   };
   // Without a folder to keep it in, nothing is done. A model that is waiting already is not added.
   void add(Work work);
-  // Nothing is prepared before.
-  void begin();
+  // Nothing is prepared before. First what killed processes left in `folders` is removed
+  // (remove_leftovers).
+  void begin(std::vector<std::filesystem::path> folders = {});
 
  private:
   static constexpr std::size_t kWaitingMax = 10'000;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "baozi/base/error.h"
+#include "baozi/engine/scratch_folder.h"
 
 namespace baozi::serve {
 namespace {
@@ -89,6 +90,21 @@ TEST(Preparer, ItsEndStopsWhatIsBeingPreparedAndDropsTheRest) {
     engine.began_.get_future().wait();
   }
   EXPECT_THAT(engine.asked(), ElementsAre("waits"));
+}
+
+TEST(Preparer, RemovesFirstWhatKilledProcessesLeft) {
+  const engine::ScratchFolder folder;
+  const auto left = folder.write("starts.1-0.new", "half");
+  const auto fresh = folder.write("starts.1-1.new", "half");
+  std::filesystem::last_write_time(
+      left, std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+  NotingEngine engine;
+  Preparer preparer;
+  preparer.add({"a", engine, "last", kept()});
+  preparer.begin({folder.path(), folder.path() / "nowhere"});
+  engine.last_.get_future().wait();
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_TRUE(std::filesystem::exists(fresh));
 }
 
 TEST(Preparer, MayEndWithoutABeginning) {
