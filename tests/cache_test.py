@@ -216,6 +216,118 @@ class LanguageTest(unittest.TestCase):
                                           "bypass": 0})
 
 
+CHAT = ("/v1/chat/completions",
+        {"messages": [{"role": "user", "content": "Name a colour."}], "max_tokens": 6})
+RESPONSE = ("/v1/responses", {"input": "Name a fruit.", "max_output_tokens": 6})
+COMPLETION = ("/v1/completions", {"prompt": ["One, two,", [28, 33]], "max_tokens": 4,
+                                  "logprobs": 2})
+
+
+class AbsentLanguageTest(unittest.TestCase):
+    """What was answered once is answered while the model is not there, and does not bring it up."""
+
+    def start(self, files=None, models=(), model=None, **settings):
+        server = harness.Server({
+            "models": [*models, {"path": harness.model("smollm2"), "name": "bun", "cache": True,
+                                 "language": {"context": 1024, "prefixes": "off"},
+                                 **(model or {})}], **settings}, files=files)
+        self.addCleanup(server.end)
+        return server
+
+    @staticmethod
+    def state(server):
+        return {model["name"]: model["state"] for model in server.get("/health").body["models"]}[
+            "bun"]
+
+    @staticmethod
+    def entries(server):
+        return server.metrics()["baozi_cache_entries"].samples[0].value
+
+    def ask(self, server, to, age, **fields):
+        """What the answer says that is not another thing each time."""
+        path, body = to
+        answer = server.post(path, {"temperature": 0, **body, **fields})
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertEqual("Age" in answer.headers, age, path)
+        if not fields.get("stream"):
+            said = answer.body.get("choices") or [
+                item["content"] for item in answer.body["output"]]
+            return said, answer.body["usage"], answer.body["model"]
+        lines = answer.body.decode().splitlines()
+        self.assertTrue(lines[-2].endswith("[DONE]"), lines)
+        choices = [choice for line in lines if line.startswith("data: {")
+                   for choice in json.loads(line.removeprefix("data: "))["choices"]]
+        return "".join(choice["delta"].get("content", "") for choice in choices)
+
+    def test_while_it_sleeps(self):
+        server = self.start(model={"load": "on_demand", "sleep_after_s": 1})
+        first = [self.ask(server, to, False) for to in (CHAT, RESPONSE, COMPLETION)]
+        # Of two prompts there are two answers; and what is noted of each request.
+        harness.wait_until(lambda: self.entries(server) == 7, "all is kept")
+        harness.wait_until(lambda: self.state(server) == "ABSENT", "it sleeps")
+        again = [self.ask(server, to, True) for to in (CHAT, RESPONSE, COMPLETION)]
+        self.assertEqual(again, first)
+        self.assertEqual(self.ask(server, CHAT, True, stream=True),
+                         first[0][0][0]["message"]["content"])
+        self.assertEqual(self.state(server), "ABSENT", "nobody brought it up")
+        self.ask(server, CHAT, False, max_tokens=5)
+        self.assertEqual(server.terminate(), 0)
+
+    def test_a_new_replica_has_it_from_redis(self):
+        redis = Redis()
+        self.addCleanup(redis.end)
+        cache = with_redis(redis.url)
+        first = self.start(cache=cache)
+        first.wait_ready()
+        harness.wait_until(lambda: b"baozi_cache_redis_up 1" in first.get("/metrics").body, "Redis")
+        answers = [self.ask(first, to, False) for to in (CHAT, COMPLETION)]
+        harness.wait_until(lambda: len(redis.ask("--raw", "KEYS", "baozi:c:*").split()) == 5,
+                           "what was kept is in Redis")
+        first.terminate()
+        # Who is not answered at once is not waited for, so nothing is loaded.
+        other = self.start(cache=cache, model={"load": "on_demand"}, hold={"requests_max": 0})
+        path, body = CHAT
+        harness.wait_until(
+            lambda: other.post(path, {"temperature": 0, **body}).status == 200, "a hit")
+        self.assertEqual([self.ask(other, to, True) for to in (CHAT, COMPLETION)], answers)
+        self.assertEqual(self.state(other), "ABSENT")
+        self.assertEqual(other.terminate(), 0)
+
+    def test_who_cannot_wait_is_told_when_it_will_be_there(self):
+        state = tempfile.TemporaryDirectory(prefix="baozi-state-")
+        self.addCleanup(state.cleanup)
+        slow_ms = 4000 * harness.SLOWNESS
+
+        def start(**settings):
+            return self.start({"slow.fake": harness.fake(load_ms=slow_ms)},
+                              [{"path": "slow.fake", "instances": 1}], loads_max=1,
+                              start_record=os.path.join(state.name, "starts.yaml"), **settings)
+        server = start()
+        server.wait_ready()
+        for i in range(5):  # what is used more is loaded first
+            self.assertEqual(server.post("/v2/models/slow/infer", request(i, 0, 0, 0)).status, 200)
+        self.assertEqual(server.terminate(), 0)
+        server = start(hold={"requests_max": 0})
+        path, body = CHAT
+        for fields in ({}, {"temperature": 0}, {"temperature": 0, "stream": True}):
+            refused = server.post(path, {**body, **fields})
+            self.assertEqual(refused.status, 503, refused.body)
+            self.assertGreaterEqual(int(refused.headers["Retry-After"]), 2, "it is an estimate")
+            self.assertEqual(refused.body["error"]["type"], "unavailable_error")
+            self.assertIn("'bun' version 1 is not ready", refused.body["error"]["message"])
+            self.assertIn("in about", refused.body["error"]["message"])
+        server.wait_ready()
+        self.ask(server, CHAT, False)
+
+    def test_without_a_model_s_name_requests_wait_too(self):
+        server = harness.Server({
+            "models": [{"path": harness.model("minilm_q8")}],
+            "pipelines": [{"type": "embed", "cache": True, "options": {"model": "minilm_q8"}}]})
+        self.addCleanup(server.end)
+        answer = server.post("/v1/embeddings", {"input": "bun"})
+        self.assertEqual(answer.status, 200, answer.body)
+
+
 class RedisTest(unittest.TestCase):
     def setUp(self):
         self.redis = Redis()

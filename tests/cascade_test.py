@@ -257,6 +257,43 @@ class RealTest(Cascades):
         self.assertEqual(server.post("/v2/repository/models/minilm/unload").status, 200)
         self.assertEqual(tokens().headers[HEADER], "minilm_q8")
 
+    def test_a_pipeline_says_who_spoke(self):
+        server = self.start(
+            {"models": [{"path": harness.model("minilm_q8")}, {"path": harness.model("minilm")}],
+             "cascades": [{"name": "tokens", "small": "minilm_q8", "large": "minilm"}],
+             "pipelines": [{"type": "embed", "name": "over", "options": {"model": "tokens"}},
+                           {"type": "embed", "name": "plain", "options": {"model": "minilm"}}]})
+        server.wait_ready()
+
+        def ask(name="over"):
+            texts = {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["a", "bun"]}
+            answer = server.post(f"/v2/models/{name}/infer", {"inputs": [texts]})
+            self.assertEqual(answer.status, 200, answer.body)
+            return answer.headers.get(HEADER), answer.body.get("parameters")
+        self.assertEqual(ask(), ("minilm", {"answered_by": "minilm"}))
+        self.assertEqual(ask("plain"), (None, None), "there is no cascade")
+        self.assertEqual(server.post("/v2/repository/models/minilm/unload").status, 200)
+        self.assertEqual(ask(), ("minilm_q8", {"answered_by": "minilm_q8"}))
+        embedded = server.post("/v1/embeddings", {"model": "over", "input": "bun"})
+        self.assertEqual(embedded.headers[HEADER], "minilm_q8")
+        rows = server.post("/v1/models/over:predict", {"instances": ["bun"]})
+        self.assertEqual(rows.headers[HEADER], "minilm_q8")
+
+    def test_language_models_that_cannot_be_loaded_are_listed(self):
+        server = self.start(
+            {"models": [{"path": f"{name}.gguf"} for name in ("quick", "good")],
+             "cascades": [{"name": "lower", "small": "quick", "large": "good"},
+                          {"name": "chat", "small": "lower", "large": "good"}]},
+            {"quick.gguf": "garbage", "good.gguf": "garbage"})
+        self.wait_for(server, "chat", "FAILED")
+        listed = {model["id"]: model["status"]
+                  for model in server.get("/v1/models").body["data"]}
+        self.assertEqual(sorted(listed), ["chat", "good", "lower", "quick"])
+        self.assertEqual(listed["chat"]["value"], "failed")
+        self.assertIn("quick", listed["chat"]["reason"])
+        one = server.get("/v1/models/chat")
+        self.assertEqual((one.status, one.body["status"]["value"]), (200, "failed"))
+
     def test_language_models(self):
         language = {"context": 512, "answers_max": 1, "prefixes": "off"}
         server = self.start(
@@ -271,12 +308,17 @@ class RealTest(Cascades):
                 "messages": [{"role": "user", "content": "Hi"}]})
             self.assertEqual(answer.status, 200, answer.body)
             return answer.body["model"]
+
+        def listed():
+            return {model["id"]: model["status"]["value"]
+                    for model in server.get("/v1/models").body["data"]}
+        self.assertEqual(sorted(listed()), ["chat", "good", "quick"], "from the start")
         server.wait_ready()
+        self.assertEqual(listed(), {"chat": "loaded", "good": "unloaded", "quick": "loaded"})
         self.assertEqual(chat(), "quick", "the answer's 'model' says who spoke")
         self.wait_for(server, "good")
         self.assertEqual(chat(), "good")
-        listed = [model["id"] for model in server.get("/v1/models").body["data"]]
-        self.assertEqual(listed, ["chat", "good", "quick"])
+        self.assertEqual(set(listed().values()), {"loaded"})
 
 
 if __name__ == "__main__":

@@ -322,6 +322,32 @@ TEST_F(HttpCacheTest, EmbeddingsAreKeptByTenantAndGivenWhileTheirModelLoads) {
   EXPECT_EQ(vectors->runs, 3);
 }
 
+TEST_F(HttpCacheTest, EmbeddingsThatNameNoModelAreGivenWhileTheOnlyOneIsAbsent) {
+  model::ModelCache& cache = caches_.add("embed", {.ttl = std::chrono::hours(1)});
+  cache.announce("1", "digest");
+  const auto vectors = std::make_shared<Vectors>();
+  const auto embed = [this](std::string_view text) {
+    return post("/v1/embeddings", R"({"input":")" + std::string(text) + R"("})");
+  };
+  EXPECT_EQ(embed("bun").status, 404) << "nobody knows what makes vectors";
+  repository_.set_status({.name = "embed", .version = "1", .embeds = true});
+  EXPECT_EQ(embed("bun").status, 503) << "it is known from the start, and would be waited for";
+  repository_.add(std::make_shared<model::CachedModel>(vectors, cache));
+  EXPECT_EQ(age(embed("bun")), "none");
+  for (const bool was_seen : {false, true}) {
+    if (!was_seen) repository_.forget("embed", "1");
+    repository_.set_status({.name = "embed", .version = "1", .embeds = !was_seen});
+    const net::HttpResponse kept = embed("bun");
+    EXPECT_EQ(kept.status, 200) << kept.body;
+    EXPECT_EQ(age(kept), "0");
+    EXPECT_EQ(embed("pan").status, 503);
+    repository_.add(std::make_shared<model::CachedModel>(vectors, cache));
+    repository_.set_status({.name = "embed", .version = "1", .state = model::State::kDraining});
+    repository_.set_status({.name = "embed", .version = "1", .state = model::State::kUnloaded});
+  }
+  EXPECT_EQ(vectors->runs, 1);
+}
+
 TEST_F(HttpCacheTest, AFullQueueBehindTheCacheSaysWhenToComeAgain) {
   model::ModelCache& cache = caches_.add("embed", {.ttl = std::chrono::hours(1)});
   cache.announce("1", "digest");

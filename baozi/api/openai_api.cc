@@ -10,6 +10,7 @@
 #include "baozi/api/answered_by.h"
 #include "baozi/api/http_cache.h"
 #include "baozi/api/openai_error.h"
+#include "baozi/api/openai_kept.h"
 #include "baozi/api/openai_models.h"
 #include "baozi/api/openai_parse.h"
 #include "baozi/api/openai_tokens.h"
@@ -40,9 +41,7 @@ std::string client_of(const net::HttpRequest& request) {
   return std::string(request.peer.substr(0, request.peer.rfind(':')));
 }
 
-void read_cache_headers(const net::HttpHeaders& headers, const llm::LanguageServable& servable,
-                        TextWishes& wishes) {
-  if (!servable.cached()) return;
+void read_cache_headers(const net::HttpHeaders& headers, TextWishes& wishes) {
   llm::CompletionRequest& completion = wishes.completion;
   completion.repeatable = completion.sampling.temperature <= 0 || wishes.seed.has_value();
   completion.cache = cache_wish(headers);
@@ -130,7 +129,7 @@ Task<net::HttpResponse> OpenAiApi::answer(net::HttpRequest request, Verb verb, R
 Task<net::HttpResponse> OpenAiApi::text(net::HttpRequest request, Verb verb, Record record) {
   Task<TextCall> preparing = prepare(std::move(request), verb, record);
   TextCall call = co_await std::move(preparing);
-  const AnswerTimer timer(language_metrics_.of(call.servable->name()), record->start);
+  const AnswerTimer timer(language_metrics_.of(call.model), record->start);
   net::HttpResponse response;
   add_age(call.answers->age(), response);
   if (call.stream) {
@@ -151,9 +150,44 @@ Task<net::HttpResponse> OpenAiApi::text(net::HttpRequest request, Verb verb, Rec
 Task<TextCall> OpenAiApi::prepare(net::HttpRequest request, Verb verb, Record record) {
   if (options_.cpu != nullptr) co_await switch_to(*options_.cpu);
   const auto start_it = [&] { return start(request, verb, *record); };
+  std::optional<model::VersionStatus> absent;
+  try {
+    co_return start_it();
+  } catch (const model::NotReady& error) {
+    if (!error.coming()) throw;
+    absent = error.status();
+  }
+  if (std::optional<TextAsk> ask = ask_of_absent(request, verb, *absent)) {
+    Task<std::optional<TextCall>> looking =
+        find_kept(options_.caches->find(absent->name), absent->version, *std::move(ask));
+    std::optional<TextCall> kept = co_await std::move(looking);
+    if (kept) {
+      record->belongs_to(metrics_.of(absent->name));
+      co_return *std::move(kept);
+    }
+  }
   Task<TextCall> starting = held(start_it, record);
   TextCall call = co_await std::move(starting);
   co_return call;
+}
+
+// Nothing when what is kept cannot answer it. A cascade that names no model of its own cannot: that
+// another one of its models would have been asked is not known.
+std::optional<TextAsk> OpenAiApi::ask_of_absent(const net::HttpRequest& request, Verb verb,
+                                                const model::VersionStatus& absent) const {
+  if (options_.caches == nullptr || options_.caches->find(absent.name) == nullptr)
+    return std::nullopt;
+  TextAsk ask = parse_ask(verb, request.body.text(), kSpare);
+  TextWishes& wishes = wishes_of(ask);
+  if (!wishes.model.empty() && wishes.model != absent.name) {
+    const auto at = std::ranges::find(absent.adapters, wishes.model);
+    if (at == absent.adapters.end()) return std::nullopt;
+    wishes.completion.adapter = static_cast<int>(at - absent.adapters.begin()) + 1;
+  }
+  read_cache_headers(request.headers, wishes);
+  const llm::CompletionRequest& completion = wishes.completion;
+  if (!completion.repeatable || completion.cache != model::CacheWish::kUse) return std::nullopt;
+  return ask;
 }
 
 template <class Find>
@@ -174,26 +208,14 @@ Task<std::invoke_result_t<Find&>> OpenAiApi::held(Find find, Record record) {
 
 TextCall OpenAiApi::start(const net::HttpRequest& request, Verb verb, RequestRecord& record) {
   const StageScope stage(request.trace, "prepare");
-  const std::string_view body = request.body.text();
-  if (verb == Verb::kChatCompletions) {
-    ChatRequest chat = parse_chat_request(body, kSpare);
-    auto servable = find_language(chat.wishes, record);
-    read_cache_headers(request.headers, *servable, chat.wishes);
-    const auto coming = servable->coming();
-    return start_chat(servable, std::move(chat), client_of(request));
-  }
-  if (verb == Verb::kResponses) {
-    ResponsesRequest responses = parse_responses_request(body, kSpare);
-    auto servable = find_language(responses.chat.wishes, record);
-    read_cache_headers(request.headers, *servable, responses.chat.wishes);
-    const auto coming = servable->coming();
-    return start_responses(servable, std::move(responses), client_of(request));
-  }
-  TextRequest text = parse_text_request(body, kSpare);
-  auto servable = find_language(text.wishes, record);
-  read_cache_headers(request.headers, *servable, text.wishes);
+  TextAsk ask = parse_ask(verb, request.body.text(), kSpare);
+  const auto servable = find_language(wishes_of(ask), record);
+  if (servable->cached()) read_cache_headers(request.headers, wishes_of(ask));
   const auto coming = servable->coming();
-  return start_text(servable, std::move(text), client_of(request));
+  model::ModelCache* const cache =
+      options_.caches != nullptr ? options_.caches->find(servable->name()) : nullptr;
+  std::unique_ptr<TextNote> note = TextNote::of(cache, *servable, ask);
+  return start_text(servable, std::move(ask), client_of(request), std::move(note));
 }
 
 // Of a model for embeddings that is coming: who has what is kept of it. Null: nobody, or it is

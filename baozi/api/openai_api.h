@@ -57,6 +57,8 @@ class OpenAiApi {
   Task<net::HttpResponse> text(net::HttpRequest request, Verb verb, Record record);
   Task<TextCall> prepare(net::HttpRequest request, Verb verb, Record record);
   TextCall start(const net::HttpRequest& request, Verb verb, RequestRecord& record);
+  std::optional<TextAsk> ask_of_absent(const net::HttpRequest& request, Verb verb,
+                                       const model::VersionStatus& absent) const;
   // What `find` gives, once the model that it looks for is there.
   template <class Find>
   Task<std::invoke_result_t<Find&>> held(Find find, Record record);

@@ -49,8 +49,7 @@ net::HttpResponse openai_error(const Error& error, int retry_after_s) {
   net::HttpResponse response;
   response.status = http_status(error.code());
   response.body = format_openai_error(error);
-  if (error.code() == Code::kResourceExhausted || error.code() == Code::kUnavailable)
-    response.headers.push_back({"Retry-After", std::to_string(retry_after_s)});
+  if (retry_after_s > 0) response.headers.push_back({"Retry-After", std::to_string(retry_after_s)});
   return response;
 }
 

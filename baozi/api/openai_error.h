@@ -42,7 +42,8 @@ class FieldError final : public Error {
 
 // {"error":{…}}
 std::string format_openai_error(const Error& error);
-// With the status that stands for the error, and Retry-After where trying again may help.
-net::HttpResponse openai_error(const Error& error, int retry_after_s = 1);
+// With the status that stands for the error. `retry_after_s`: for Retry-After; 0: none, trying
+// again does not help.
+net::HttpResponse openai_error(const Error& error, int retry_after_s);
 
 }  // namespace baozi::api

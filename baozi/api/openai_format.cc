@@ -16,8 +16,8 @@ constexpr float kImpossible = -9999;
 constexpr std::string_view kDoneEvent = "data: [DONE]\n\n";
 
 void append_chance(std::string& out, const engine::TokenChance& chance,
-                   const engine::LanguageModel& model) {
-  const std::string piece = model.piece(chance.token, true);
+                   const Interpreter& interpreter) {
+  const std::string piece = interpreter.piece(chance.token);
   out += R"("token":)";
   append_json_text(out, piece);
   out += R"(,"logprob":)";
@@ -26,7 +26,24 @@ void append_chance(std::string& out, const engine::TokenChance& chance,
   append_json_bytes(out, piece);
 }
 
+class ModelInterpreter final : public Interpreter {
+ public:
+  explicit ModelInterpreter(const engine::LanguageModel& model) noexcept : model_(model) {}
+  std::string piece(engine::Token token) const override { return model_.piece(token, true); }
+  engine::ChatReply read_reply(const engine::ChatPrompt& prompt, std::string_view text,
+                               bool whole) const override {
+    return model_.read_reply(prompt, text, whole);
+  }
+
+ private:
+  const engine::LanguageModel& model_;
+};
+
 }  // namespace
+
+SharedInterpreter interpreter_of(const engine::LanguageModel& model) {
+  return std::make_shared<ModelInterpreter>(model);
+}
 
 void append_usage(std::string& out, const llm::CompletionUsage& usage) {
   out += R"(,"usage":{"prompt_tokens":)";
@@ -62,15 +79,15 @@ void append_head(std::string& out, const AnswerHead& head, std::string_view pref
 }
 
 void append_chances(std::string& out, std::span<const llm::TokenChances> chances,
-                    const engine::LanguageModel& model) {
+                    const Interpreter& interpreter) {
   out += '[';
   for (std::size_t i = 0; i < chances.size(); ++i) {
     out += i > 0 ? ",{" : "{";
-    append_chance(out, chances[i].picked, model);
+    append_chance(out, chances[i].picked, interpreter);
     out += R"(,"top_logprobs":[)";
     for (std::size_t k = 0; k < chances[i].likeliest.size(); ++k) {
       out += k > 0 ? ",{" : "{";
-      append_chance(out, chances[i].likeliest[k], model);
+      append_chance(out, chances[i].likeliest[k], interpreter);
       out += '}';
     }
     out += "]}";

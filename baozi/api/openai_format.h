@@ -1,18 +1,19 @@
 // AnswerFormat: how one endpoint of OpenAI's API writes the answers of a language model, as one
 // JSON body or as server-sent events while they come.
 //
-//   std::unique_ptr<AnswerFormat> format = chat_format(head, wishes, model, prompt);
+//   std::unique_ptr<AnswerFormat> format = chat_format(head, wishes, interpreter, prompt);
 //   body = format->whole(answers, usage);
 // or
 //   events = format->begin();  events += format->add(0, piece);  …  events += format->end(usage);
 //
-// Thread safety: by one task at a time. The model outlives it.
+// Thread safety: by one task at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "baozi/api/openai_request.h"
@@ -36,6 +37,21 @@ struct Answer {
   llm::Finish finish = llm::Finish::kEnd;
 };
 
+// What a format asks of the model whose answers it writes. Thread safety: all methods.
+class Interpreter {
+ public:
+  virtual ~Interpreter() = default;
+
+  // As engine::LanguageModel's, of special tokens, too.
+  virtual std::string piece(engine::Token token) const = 0;
+  virtual engine::ChatReply read_reply(const engine::ChatPrompt& prompt, std::string_view text,
+                                       bool whole) const = 0;
+};
+using SharedInterpreter = std::shared_ptr<const Interpreter>;  // never null
+
+// The model itself, which outlives it.
+SharedInterpreter interpreter_of(const engine::LanguageModel& model);
+
 class AnswerFormat {
  public:
   virtual ~AnswerFormat() = default;
@@ -51,14 +67,13 @@ class AnswerFormat {
 };
 
 std::unique_ptr<AnswerFormat> chat_format(AnswerHead head, const TextWishes& wishes,
-                                          const engine::LanguageModel& model,
-                                          engine::ChatPrompt prompt);
+                                          SharedInterpreter interpreter, engine::ChatPrompt prompt);
 // `prompts`: what goes before the answers to each, when they are echoed; else empty texts.
 std::unique_ptr<AnswerFormat> text_format(AnswerHead head, const TextWishes& wishes,
-                                          const engine::LanguageModel& model,
+                                          SharedInterpreter interpreter,
                                           std::vector<std::string> prompts);
 std::unique_ptr<AnswerFormat> responses_format(AnswerHead head, const ResponsesRequest& request,
-                                               const engine::LanguageModel& model,
+                                               SharedInterpreter interpreter,
                                                engine::ChatPrompt prompt);
 
 // A new identifier: letters and digits that nobody guesses.

@@ -19,12 +19,12 @@ struct Said {
 
 class ChatFormat final : public AnswerFormat {
  public:
-  ChatFormat(AnswerHead head, const TextWishes& wishes, const engine::LanguageModel& model,
+  ChatFormat(AnswerHead head, const TextWishes& wishes, SharedInterpreter interpreter,
              engine::ChatPrompt prompt)
       : head_(std::move(head)),
         chances_(wishes.completion.chances >= 0),
         usage_(wishes.include_usage),
-        model_(model),
+        interpreter_(std::move(interpreter)),
         prompt_(std::move(prompt)),
         said_(static_cast<std::size_t>(wishes.n)) {}
 
@@ -73,7 +73,7 @@ class ChatFormat final : public AnswerFormat {
 
   engine::ChatReply read(std::string_view text, bool whole) const {
     if (prompt_.format == nullptr) return {std::string(text), "", {}};
-    return model_.read_reply(prompt_, text, whole);
+    return interpreter_->read_reply(prompt_, text, whole);
   }
 
   void append_choice(std::string& out, std::size_t index, const Answer& answer) const {
@@ -115,7 +115,7 @@ class ChatFormat final : public AnswerFormat {
       return;
     }
     out += R"({"content":)";
-    append_chances(out, chances, model_);
+    append_chances(out, chances, *interpreter_);
     out += R"(,"refusal":null})";
   }
 
@@ -142,7 +142,8 @@ class ChatFormat final : public AnswerFormat {
       append_field(delta, "content", piece.text);
       return delta;
     }
-    const engine::ChatReply reply = model_.read_reply(prompt_, said.text, piece.finish.has_value());
+    const engine::ChatReply reply =
+        interpreter_->read_reply(prompt_, said.text, piece.finish.has_value());
     append_field(delta, "reasoning_content", grown(said.reasoning, reply.reasoning));
     append_field(delta, "content", grown(said.content, reply.content));
     std::string calls;
@@ -225,7 +226,7 @@ class ChatFormat final : public AnswerFormat {
   const AnswerHead head_;
   const bool chances_;
   const bool usage_;
-  const engine::LanguageModel& model_;
+  const SharedInterpreter interpreter_;
   const engine::ChatPrompt prompt_;
   std::vector<Said> said_;  // by choice
 };
@@ -233,9 +234,10 @@ class ChatFormat final : public AnswerFormat {
 }  // namespace
 
 std::unique_ptr<AnswerFormat> chat_format(AnswerHead head, const TextWishes& wishes,
-                                          const engine::LanguageModel& model,
+                                          SharedInterpreter interpreter,
                                           engine::ChatPrompt prompt) {
-  return std::make_unique<ChatFormat>(std::move(head), wishes, model, std::move(prompt));
+  return std::make_unique<ChatFormat>(std::move(head), wishes, std::move(interpreter),
+                                      std::move(prompt));
 }
 
 }  // namespace baozi::api

@@ -18,7 +18,7 @@ void append_head(std::string& out, const AnswerHead& head, std::string_view pref
                  std::string_view object);
 // [{"token":…,"logprob":…,"bytes":[…],"top_logprobs":[…]},…]
 void append_chances(std::string& out, std::span<const llm::TokenChances> chances,
-                    const engine::LanguageModel& model);
+                    const Interpreter& interpreter);
 // JSON has no infinity: an impossible token's is OpenAI's -9999.
 void append_log(std::string& out, float log);
 std::string_view finish_name(llm::Finish finish) noexcept;

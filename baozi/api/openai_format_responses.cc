@@ -18,13 +18,13 @@ void append_text_or_null(std::string& out, std::string_view text) {
 
 class ResponsesFormat final : public AnswerFormat {
  public:
-  ResponsesFormat(AnswerHead head, const ResponsesRequest& request,
-                  const engine::LanguageModel& model, engine::ChatPrompt prompt)
+  ResponsesFormat(AnswerHead head, const ResponsesRequest& request, SharedInterpreter interpreter,
+                  engine::ChatPrompt prompt)
       : head_(std::move(head)),
         instructions_(request.instructions),
         format_(request.format.empty() ? R"({"type":"text"})" : request.format),
         completion_(request.chat.wishes.completion),
-        model_(model),
+        interpreter_(std::move(interpreter)),
         prompt_(std::move(prompt)) {}
 
   std::string whole(const std::vector<Answer>& answers,
@@ -88,7 +88,7 @@ class ResponsesFormat final : public AnswerFormat {
 
   std::string content(const std::string& text, bool whole) const {
     if (prompt_.format == nullptr) return text;
-    return model_.read_reply(prompt_, text, whole).content;
+    return interpreter_->read_reply(prompt_, text, whole).content;
   }
 
   // Where the text stands: there is one.
@@ -179,7 +179,7 @@ class ResponsesFormat final : public AnswerFormat {
   const std::string instructions_;
   const std::string format_;
   const llm::CompletionRequest completion_;  // its numbers, without the prompt
-  const engine::LanguageModel& model_;
+  const SharedInterpreter interpreter_;
   const engine::ChatPrompt prompt_;
   int sequence_ = 0;
   std::string text_;
@@ -190,9 +190,10 @@ class ResponsesFormat final : public AnswerFormat {
 }  // namespace
 
 std::unique_ptr<AnswerFormat> responses_format(AnswerHead head, const ResponsesRequest& request,
-                                               const engine::LanguageModel& model,
+                                               SharedInterpreter interpreter,
                                                engine::ChatPrompt prompt) {
-  return std::make_unique<ResponsesFormat>(std::move(head), request, model, std::move(prompt));
+  return std::make_unique<ResponsesFormat>(std::move(head), request, std::move(interpreter),
+                                           std::move(prompt));
 }
 
 }  // namespace baozi::api

@@ -17,13 +17,13 @@ std::size_t characters(std::string_view text) {
 
 class TextFormat final : public AnswerFormat {
  public:
-  TextFormat(AnswerHead head, const TextWishes& wishes, const engine::LanguageModel& model,
+  TextFormat(AnswerHead head, const TextWishes& wishes, SharedInterpreter interpreter,
              std::vector<std::string> prompts)
       : head_(std::move(head)),
         chances_(wishes.completion.chances >= 0),
         usage_(wishes.include_usage),
         n_(static_cast<std::size_t>(wishes.n)),
-        model_(model),
+        interpreter_(std::move(interpreter)),
         prompts_(std::move(prompts)),
         offsets_(prompts_.size() * n_) {}
 
@@ -95,7 +95,7 @@ class TextFormat final : public AnswerFormat {
     std::string offsets;
     out += R"({"tokens":[)";
     for (const llm::TokenChances& each : chances) {
-      const std::string piece = model_.piece(each.picked.token, true);
+      const std::string piece = interpreter_->piece(each.picked.token);
       if (!logs.empty()) {
         for (std::string* list : {&out, &logs, &tops, &offsets}) *list += ',';
       }
@@ -114,7 +114,7 @@ class TextFormat final : public AnswerFormat {
     std::vector<std::string> seen;
     out += '{';
     for (const engine::TokenChance& chance : likeliest) {
-      std::string text = model_.piece(chance.token, true);
+      std::string text = interpreter_->piece(chance.token);
       if (std::ranges::find(seen, text) != seen.end()) continue;
       if (!seen.empty()) out += ',';
       append_json_text(out, text);
@@ -139,7 +139,7 @@ class TextFormat final : public AnswerFormat {
   const bool chances_;
   const bool usage_;
   const std::size_t n_;
-  const engine::LanguageModel& model_;
+  const SharedInterpreter interpreter_;
   const std::vector<std::string> prompts_;
   std::vector<std::size_t> offsets_;  // by choice: the characters of its tokens so far
 };
@@ -147,9 +147,10 @@ class TextFormat final : public AnswerFormat {
 }  // namespace
 
 std::unique_ptr<AnswerFormat> text_format(AnswerHead head, const TextWishes& wishes,
-                                          const engine::LanguageModel& model,
+                                          SharedInterpreter interpreter,
                                           std::vector<std::string> prompts) {
-  return std::make_unique<TextFormat>(std::move(head), wishes, model, std::move(prompts));
+  return std::make_unique<TextFormat>(std::move(head), wishes, std::move(interpreter),
+                                      std::move(prompts));
 }
 
 }  // namespace baozi::api

@@ -10,6 +10,7 @@
 #include "baozi/api/json_writer.h"
 #include "baozi/api/openai_error.h"
 #include "baozi/model/cascade.h"
+#include "baozi/model/face.h"
 
 namespace baozi::api {
 namespace {
@@ -32,6 +33,11 @@ std::string_view status_value(const VersionStatus& status) {
     default:
       return "loading";
   }
+}
+
+// `servable`: null when it is not there.
+std::string_view value_of(const VersionStatus& status, const model::Servable* servable) {
+  return servable != nullptr ? "loaded" : status_value(status);
 }
 
 void append_meta(std::string& out, const engine::LanguageFacts& facts) {
@@ -66,7 +72,7 @@ std::string model_object(const model::Repository& repository, const VersionStatu
   out += R"(,"object":"model","created":)";
   append_json_number(out, created);
   out += R"(,"owned_by":"baozi","status":{"value":")";
-  out += language != nullptr ? "loaded" : status_value(status);
+  out += value_of(status, language);
   out += '"';
   if (!status.reason.empty()) {
     out += R"(,"reason":)";
@@ -79,14 +85,17 @@ std::string model_object(const model::Repository& repository, const VersionStatu
 }
 
 // An adapter, as vLLM lists it.
-std::string adapter_object(std::string_view name, std::string_view parent, std::int64_t created) {
+std::string adapter_object(std::string_view name, std::string_view parent, std::string_view status,
+                           std::int64_t created) {
   std::string out = R"({"id":)";
   append_json_text(out, name);
   out += R"(,"object":"model","created":)";
   append_json_number(out, created);
   out += R"(,"owned_by":"baozi","parent":)";
   append_json_text(out, parent);
-  out += R"(,"status":{"value":"loaded"}})";
+  out += R"(,"status":{"value":")";
+  out += status;
+  out += R"("}})";
   return out;
 }
 
@@ -107,24 +116,19 @@ bool is_language(const model::Servable& servable) {
   return dynamic_cast<const llm::LanguageServable*>(&servable) != nullptr;
 }
 
-bool embeds(const model::Servable& servable) {
-  const engine::Signature& signature = servable.signature();
-  if (is_language(servable) || signature.inputs.size() != 1 || signature.outputs.size() != 1)
-    return false;
-  const engine::TensorSpec& input = signature.inputs.front();
-  const engine::TensorSpec& output = signature.outputs.front();
-  return input.dtype == DType::kBytes && input.shape.rank() == 1 && output.dtype == DType::kFp32 &&
-         output.shape.rank() == 2;
-}
+bool embeds(const model::Servable& servable) { return model::makes_vectors(servable.signature()); }
+
+bool is_to_embed(const VersionStatus& status) { return status.embeds; }
+bool is_to_speak(const VersionStatus& status) { return status.language; }
 
 // The name of the only model of a kind, for a request that has none.
+// `will`: of one that is not there.
 std::string only_name(const model::Repository& repository, std::string_view kind,
-                      bool (*fits)(const model::Servable&), bool language) {
+                      bool (*fits)(const model::Servable&), bool (*will)(const VersionStatus&)) {
   std::vector<std::string> names;
   for (const VersionStatus& status : one_a_name(repository.index())) {
     const auto servable = repository.peek(status.name, status.version);
-    if (servable != nullptr ? fits(*servable) : language && status.language)
-      names.push_back(status.name);
+    if (servable != nullptr ? fits(*servable) : will(status)) names.push_back(status.name);
   }
   if (names.size() == 1) return names.front();
   if (names.empty()) {
@@ -146,6 +150,16 @@ LanguageChoice find_adapter(const model::Repository& repository, std::string_vie
     if (at < std::ssize(adapters)) return {std::move(language), static_cast<int>(at) + 1};
   }
   return {};
+}
+
+// The model that is not there and will have an adapter of that name.
+std::optional<VersionStatus> find_absent_adapter(const model::Repository& repository,
+                                                 std::string_view name) {
+  for (VersionStatus& status : one_a_name(repository.index())) {
+    const bool has_it = std::ranges::find(status.adapters, name) != status.adapters.end();
+    if (has_it && repository.peek(status.name, status.version) == nullptr) return std::move(status);
+  }
+  return std::nullopt;
 }
 
 std::shared_ptr<model::Servable> find_model(const model::Repository& repository,
@@ -171,9 +185,8 @@ std::string format_models(const model::Repository& repository, std::int64_t crea
     data += object;
     const auto servable = repository.peek(status.name, status.version);
     const auto* language = dynamic_cast<const llm::LanguageServable*>(servable.get());
-    if (language == nullptr) continue;
-    for (const std::string& adapter : language->adapters())
-      data += "," + adapter_object(adapter, status.name, created);
+    for (const std::string& adapter : language != nullptr ? language->adapters() : status.adapters)
+      data += "," + adapter_object(adapter, status.name, value_of(status, language), created);
   }
   return R"({"object":"list","data":[)" + data + "]}";
 }
@@ -185,14 +198,16 @@ std::optional<std::string> format_model(const model::Repository& repository, std
     std::string object = model_object(repository, status, created);
     if (!object.empty()) return object;
   }
-  const LanguageChoice adapter = find_adapter(repository, name);
-  if (adapter.servable == nullptr) return std::nullopt;
-  return adapter_object(name, adapter.servable->name(), created);
+  if (const LanguageChoice adapter = find_adapter(repository, name); adapter.servable != nullptr)
+    return adapter_object(name, adapter.servable->name(), "loaded", created);
+  const std::optional<VersionStatus> absent = find_absent_adapter(repository, name);
+  if (!absent) return std::nullopt;
+  return adapter_object(name, absent->name, status_value(*absent), created);
 }
 
 LanguageChoice find_language_model(const model::Repository& repository, const std::string& name) {
   const std::string wanted =
-      name.empty() ? only_name(repository, "language model", is_language, true) : name;
+      name.empty() ? only_name(repository, "language model", is_language, is_to_speak) : name;
   std::shared_ptr<model::Servable> servable;
   try {
     servable = find_model(repository, wanted);
@@ -200,8 +215,10 @@ LanguageChoice find_language_model(const model::Repository& repository, const st
     // Adapters are looked for where no model has the name: most requests pay nothing for them.
     if (error.code() != Code::kNotFound) throw;
     LanguageChoice adapter = find_adapter(repository, wanted);
-    if (adapter.servable == nullptr) throw;
-    return adapter;
+    if (adapter.servable != nullptr) return adapter;
+    std::optional<VersionStatus> absent = find_absent_adapter(repository, wanted);
+    if (!absent) throw;
+    throw model::NotReady(*std::move(absent));
   }
   while (auto* const cascade = dynamic_cast<model::Cascade*>(servable.get()))
     servable = cascade->choose();
@@ -214,7 +231,7 @@ LanguageChoice find_language_model(const model::Repository& repository, const st
 std::shared_ptr<model::Servable> find_embedding_model(const model::Repository& repository,
                                                       const std::string& name) {
   const std::string wanted =
-      name.empty() ? only_name(repository, "model for embeddings", embeds, false) : name;
+      name.empty() ? only_name(repository, "model for embeddings", embeds, is_to_embed) : name;
   std::shared_ptr<model::Servable> servable = find_model(repository, wanted);
   if (embeds(*servable)) return servable;
   throw FieldError(

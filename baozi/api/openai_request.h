@@ -62,6 +62,17 @@ struct ResponsesRequest {
   std::string format;        // JSON text of "text.format"; empty: not given
 };
 
+// Any of those.
+using TextAsk = std::variant<ChatRequest, TextRequest, ResponsesRequest>;
+
+// Of a TextAsk or a const one.
+template <class Ask>
+auto& wishes_of(Ask& ask) noexcept {
+  if (auto* chat = std::get_if<ChatRequest>(&ask)) return chat->wishes;
+  if (auto* text = std::get_if<TextRequest>(&ask)) return text->wishes;
+  return std::get_if<ResponsesRequest>(&ask)->chat.wishes;
+}
+
 // POST /v1/embeddings.
 struct EmbeddingsRequest {
   std::string model;

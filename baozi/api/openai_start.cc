@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "baozi/api/openai_error.h"
+#include "baozi/api/openai_parse.h"
 #include "baozi/api/openai_text.h"
 
 namespace baozi::api {
@@ -41,7 +42,7 @@ void check_length(const llm::LanguageServable& servable, const llm::CompletionRe
 // One completion a choice of each prompt; their seeds differ by one.
 std::unique_ptr<Answers> start_all(llm::LanguageServable& servable, TextWishes wishes,
                                    std::vector<std::vector<Token>> prompts, std::string client,
-                                   std::string_view field) {
+                                   std::string_view field, TextNote* note) {
   llm::CompletionRequest& request = wishes.completion;
   if (request.client.empty()) request.client = std::move(client);
   const std::uint32_t seed = wishes.seed ? *wishes.seed : random_seed();
@@ -51,6 +52,7 @@ std::unique_ptr<Answers> start_all(llm::LanguageServable& servable, TextWishes w
     check_length(servable, request, field);
     for (int i = 0; i < wishes.n; ++i) {
       request.sampling.seed = seed + static_cast<std::uint32_t>(i);
+      if (note != nullptr) note->asks(request);
       completions.push_back(servable.start(request));
     }
   }
@@ -92,45 +94,45 @@ std::vector<Token> read_prompt(const engine::ChatPrompt& prompt, TextWishes& wis
   return model.tokenize(prompt.text, true, true);
 }
 
-TextCall start_conversation(std::shared_ptr<llm::LanguageServable> servable, ChatRequest& request,
-                            engine::ChatPrompt& prompt, std::string client,
-                            std::string_view field) {
-  std::vector<std::vector<Token>> prompts;
-  prompts.push_back(read_prompt(prompt, request.wishes, servable->language()));
+TextCall call_of(std::shared_ptr<llm::LanguageServable> servable, const TextWishes& wishes,
+                 std::unique_ptr<TextNote> note) {
   TextCall call;
-  call.stream = request.wishes.stream;
-  call.answers = start_all(*servable, request.wishes, std::move(prompts), std::move(client), field);
+  call.model = servable->name();
   call.servable = std::move(servable);
+  call.note = std::move(note);
+  call.stream = wishes.stream;
   return call;
 }
 
-}  // namespace
-
-TextCall start_chat(std::shared_ptr<llm::LanguageServable> servable, ChatRequest request,
-                    std::string client) {
-  const engine::LanguageModel& model = servable->language();
-  engine::ChatPrompt prompt = template_chat(*servable, request, model);
-  TextCall call =
-      start_conversation(std::move(servable), request, prompt, std::move(client), "messages");
-  call.format = chat_format(head_of(*call.servable, request.wishes), request.wishes, model,
-                            std::move(prompt));
-  return call;
+// All but the format.
+void start_conversation(TextCall& call, ChatRequest& request, engine::ChatPrompt& prompt,
+                        std::string client, std::string_view field) {
+  std::vector<std::vector<Token>> prompts;
+  prompts.push_back(read_prompt(prompt, request.wishes, call.servable->language()));
+  if (call.note != nullptr) call.note->is_read_by(prompt.format);
+  call.answers = start_all(*call.servable, request.wishes, std::move(prompts), std::move(client),
+                           field, call.note.get());
 }
 
-TextCall start_responses(std::shared_ptr<llm::LanguageServable> servable, ResponsesRequest request,
-                         std::string client) {
-  const engine::LanguageModel& model = servable->language();
-  engine::ChatPrompt prompt = template_chat(*servable, request.chat, model);
-  TextCall call =
-      start_conversation(std::move(servable), request.chat, prompt, std::move(client), "input");
-  call.format = responses_format(head_of(*call.servable, request.chat.wishes), request, model,
-                                 std::move(prompt));
-  return call;
+void start_ask(TextCall& call, ChatRequest request, std::string client) {
+  llm::LanguageServable& servable = *call.servable;
+  engine::ChatPrompt prompt = template_chat(servable, request, servable.language());
+  start_conversation(call, request, prompt, std::move(client), "messages");
+  call.format = chat_format(head_of(servable, request.wishes), request.wishes,
+                            interpreter_of(servable.language()), std::move(prompt));
 }
 
-TextCall start_text(std::shared_ptr<llm::LanguageServable> servable, TextRequest request,
-                    std::string client) {
-  const engine::LanguageModel& model = servable->language();
+void start_ask(TextCall& call, ResponsesRequest request, std::string client) {
+  llm::LanguageServable& servable = *call.servable;
+  engine::ChatPrompt prompt = template_chat(servable, request.chat, servable.language());
+  start_conversation(call, request.chat, prompt, std::move(client), "input");
+  call.format = responses_format(head_of(servable, request.chat.wishes), request,
+                                 interpreter_of(servable.language()), std::move(prompt));
+}
+
+void start_ask(TextCall& call, TextRequest request, std::string client) {
+  llm::LanguageServable& servable = *call.servable;
+  const engine::LanguageModel& model = servable.language();
   if (!request.wishes.json_schema.empty())
     request.wishes.completion.sampling.grammar =
         model.grammar_of_schema(request.wishes.json_schema);
@@ -145,21 +147,39 @@ TextCall start_text(std::shared_ptr<llm::LanguageServable> servable, TextRequest
       prompts.push_back(std::move(std::get<std::vector<Token>>(prompt)));
       for (const Token token : prompts.back()) {
         if (token >= model.facts().vocabulary)
-          throw FieldError("prompt",
-                           fmt::format("model '{}' has no token {}: there are {}", servable->name(),
-                                       token, model.facts().vocabulary));
+          throw FieldError("prompt", fmt::format("model '{}' has no token {}: there are {}",
+                                                 servable.name(), token, model.facts().vocabulary));
         if (request.echo) echo += model.piece(token, true);
       }
     }
     echoes.push_back(std::move(echo));
   }
-  TextCall call;
-  call.stream = request.wishes.stream;
-  call.answers =
-      start_all(*servable, request.wishes, std::move(prompts), std::move(client), "prompt");
-  call.format =
-      text_format(head_of(*servable, request.wishes), request.wishes, model, std::move(echoes));
-  call.servable = std::move(servable);
+  if (call.note != nullptr && request.echo) call.note->echoes(echoes);
+  call.answers = start_all(servable, request.wishes, std::move(prompts), std::move(client),
+                           "prompt", call.note.get());
+  call.format = text_format(head_of(servable, request.wishes), request.wishes,
+                            interpreter_of(model), std::move(echoes));
+}
+
+}  // namespace
+
+TextAsk parse_ask(Verb verb, std::string_view body, std::size_t spare) {
+  switch (verb) {
+    case Verb::kChatCompletions:
+      return parse_chat_request(body, spare);
+    case Verb::kResponses:
+      return parse_responses_request(body, spare);
+    default:
+      return parse_text_request(body, spare);
+  }
+}
+
+TextCall start_text(std::shared_ptr<llm::LanguageServable> servable, TextAsk ask,
+                    std::string client, std::unique_ptr<TextNote> note) {
+  TextCall call = call_of(std::move(servable), wishes_of(ask), std::move(note));
+  std::visit(
+      [&call, &client](auto& request) { start_ask(call, std::move(request), std::move(client)); },
+      ask);
   return call;
 }
 

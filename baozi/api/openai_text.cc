@@ -1,5 +1,6 @@
 #include "baozi/api/openai_text.h"
 
+#include <iterator>
 #include <utility>
 
 #include "baozi/base/log.h"
@@ -15,23 +16,28 @@ void RequestRecord::answered(Code code) {
   metrics_ = nullptr;
 }
 
+namespace {
+
+void append(Answer& answer, llm::CompletionPiece piece) {
+  answer.text += piece.text;
+  answer.chances.insert(answer.chances.end(), std::make_move_iterator(piece.chances.begin()),
+                        std::make_move_iterator(piece.chances.end()));
+  if (piece.finish) answer.finish = *piece.finish;
+}
+
+}  // namespace
+
 Task<std::string> whole_body(TextCall call, AnswerTimer timer, Executor* cpu) {
   std::vector<Answer> answers(call.answers->size());
   while (!call.answers->ended()) {
     std::vector<Answers::Piece> pieces = co_await call.answers->next();
     timer.came(call.answers->usage(), Clock::now());
-    for (Answers::Piece& each : pieces) {
-      Answer& answer = answers[each.index];
-      answer.text += each.piece.text;
-      answer.chances.insert(answer.chances.end(),
-                            std::make_move_iterator(each.piece.chances.begin()),
-                            std::make_move_iterator(each.piece.chances.end()));
-      if (each.piece.finish) answer.finish = *each.piece.finish;
-    }
+    for (Answers::Piece& each : pieces) append(answers[each.index], std::move(each.piece));
   }
   const llm::CompletionUsage usage = call.answers->usage();
   timer.end(usage);
   if (cpu != nullptr) co_await switch_to(*cpu);
+  if (call.note != nullptr) call.note->write(call.servable->language(), answers);
   co_return call.format->whole(answers, usage);
 }
 
@@ -59,10 +65,15 @@ std::string TextStream::events_of(std::vector<Answers::Piece> pieces) {
   timer_.came(usage, Clock::now());
   if (!std::exchange(begun_, true)) events = call_.format->begin();
   for (const Answers::Piece& each : pieces) events += call_.format->add(each.index, each.piece);
+  if (call_.note != nullptr) {
+    whole_.resize(call_.answers->size());
+    for (Answers::Piece& each : pieces) append(whole_[each.index], std::move(each.piece));
+  }
   if (call_.answers->ended()) {
     ended_ = true;
     timer_.end(usage);
     record_->answered(Code::kOk);
+    if (call_.note != nullptr) call_.note->write(call_.servable->language(), whole_);
     events += call_.format->end(usage);
   }
   return events;
@@ -70,8 +81,7 @@ std::string TextStream::events_of(std::vector<Answers::Piece> pieces) {
 
 std::string TextStream::failed(const Error& error) {
   ended_ = true;
-  if (http_status(error.code()) == 500)
-    log().warn("{}: {}", call_.servable->name(), error.describe());
+  if (http_status(error.code()) == 500) log().warn("{}: {}", call_.model, error.describe());
   record_->answered(error.code());
   return call_.format->fail(error);
 }

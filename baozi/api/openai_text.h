@@ -8,13 +8,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "baozi/api/answers.h"
 #include "baozi/api/in_flight.h"
 #include "baozi/api/language_metrics.h"
 #include "baozi/api/openai_format.h"
+#include "baozi/api/openai_note.h"
 #include "baozi/api/openai_request.h"
 #include "baozi/api/request_metrics.h"
+#include "baozi/api/routes.h"
 #include "baozi/base/clock.h"
 #include "baozi/coro/executor.h"
 #include "baozi/coro/trace.h"
@@ -44,7 +47,7 @@ class RequestRecord {
 
   const Time start;
   Time deadline = kNever;
-  int retry_after_s = 1;
+  int retry_after_s = 0;                         // of a refusal; 0: the error says it
   std::optional<pipeline::Admission> admission;  // its place is free again at the end
 
  private:
@@ -54,20 +57,22 @@ class RequestRecord {
 };
 
 struct TextCall {
-  std::shared_ptr<llm::LanguageServable> servable;
+  std::string model;
+  std::shared_ptr<llm::LanguageServable> servable;  // null: the response cache answers for it
+  std::unique_ptr<TextNote> note;                   // to be written at the end; null: none
   std::unique_ptr<AnswerFormat> format;
   std::unique_ptr<Answers> answers;
   bool stream = false;
 };
 
+// Errors: as openai_parse.h.
+TextAsk parse_ask(Verb verb, std::string_view body, std::size_t spare);
+
 // Templates, tokenises and starts: takes milliseconds. `client` asks, unless the request says who
 // does. Errors: FieldError; what LanguageServable::start throws.
-TextCall start_chat(std::shared_ptr<llm::LanguageServable> servable, ChatRequest request,
-                    std::string client);
-TextCall start_responses(std::shared_ptr<llm::LanguageServable> servable, ResponsesRequest request,
-                         std::string client);
-TextCall start_text(std::shared_ptr<llm::LanguageServable> servable, TextRequest request,
-                    std::string client);
+// `note`: null, or where the request is written down.
+TextCall start_text(std::shared_ptr<llm::LanguageServable> servable, TextAsk ask,
+                    std::string client, std::unique_ptr<TextNote> note);
 
 // The whole answer as a body, formatted on `cpu` if that is not null.
 Task<std::string> whole_body(TextCall call, AnswerTimer timer, Executor* cpu);
@@ -88,6 +93,7 @@ class TextStream final : public net::BodyStream {
   TextCall call_;
   AnswerTimer timer_;
   std::shared_ptr<RequestRecord> record_;
+  std::vector<Answer> whole_;  // what came, where a note is to be written
   bool begun_ = false;
   bool ended_ = false;
 };

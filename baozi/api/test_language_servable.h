@@ -33,6 +33,8 @@ class FakeModel final : public engine::LanguageModel {
     facts_.memory.weights = 4000;
   }
 
+  void set_template(std::string text) { facts_.chat_template = std::move(text); }
+
   const engine::LanguageFacts& facts() const noexcept override { return facts_; }
   std::vector<engine::Token> tokenize(std::string_view text, bool begin,
                                       bool special) const override {

@@ -42,6 +42,14 @@ std::optional<TensorSpec> decode(const NamedTensor& named) {
 
 }  // namespace
 
+bool makes_vectors(const engine::Signature& signature) noexcept {
+  if (signature.inputs.size() != 1 || signature.outputs.size() != 1) return false;
+  const TensorSpec& input = signature.inputs.front();
+  const TensorSpec& output = signature.outputs.front();
+  return input.dtype == DType::kBytes && input.shape.rank() == 1 && output.dtype == DType::kFp32 &&
+         output.shape.rank() == 2;
+}
+
 Bytes encode_face(const Face& face, std::size_t room) {
   InferResponse response;
   for (const TensorSpec& input : face.signature.inputs)

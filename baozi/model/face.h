@@ -28,6 +28,9 @@ struct Face {
 
 inline Face face_of(const Servable& servable) { return {servable.signature(), servable.labels()}; }
 
+// Whether it makes a vector of each text: one input of strings [n], one output FP32 [n,d].
+bool makes_vectors(const engine::Signature& signature) noexcept;
+
 // `room`: bytes to leave free in front, a multiple of 64.
 Bytes encode_face(const Face& face, std::size_t room);
 

@@ -211,15 +211,33 @@ void ModelCache::store(const CacheKey& scope, const CacheKey& key, const InferRe
   store_bytes(scope, key, encode_response(response, kRecordHeadBytes));
 }
 
+// A look at the memory, of which the second tier is told when it comes to more.
+ResponseCache::Found ModelCache::use(const CacheKey& scope, const CacheKey& key, Time now) {
+  ResponseCache::Found found = all_.memory().find(key, now);
+  if (found.answer && all_.second() != nullptr && std::has_single_bit(found.uses))
+    all_.second()->used(scope, key, std::max(1u, found.uses / 2));
+  return found;
+}
+
 std::optional<ResponseCache::Answer> ModelCache::find_bytes(const CacheKey& scope,
                                                             const CacheKey& key, Time now) {
-  ResponseCache::Found found = all_.memory().find(key, now);
+  ResponseCache::Found found = use(scope, key, now);
   if (found.expired) count(Result::kExpired);
-  if (!found.answer) return std::nullopt;
-  count(Result::kHit);
-  if (all_.second() != nullptr && std::has_single_bit(found.uses))
-    all_.second()->used(scope, key, std::max(1u, found.uses / 2));
+  if (found.answer) count(Result::kHit);
   return std::move(found.answer);
+}
+
+std::optional<ResponseCache::Answer> ModelCache::look_local(const CacheKey& scope,
+                                                            const CacheKey& key, Time now) {
+  return use(scope, key, now).answer;
+}
+
+Task<std::optional<ResponseCache::Answer>> ModelCache::look(CacheKey scope, CacheKey key) {
+  std::optional<ResponseCache::Answer> found = look_local(scope, key, Clock::now());
+  if (found) co_return found;
+  Task<std::optional<ResponseCache::Answer>> asking = fetch_bytes(scope, key);
+  found = co_await std::move(asking);
+  co_return found;
 }
 
 Task<std::optional<ResponseCache::Answer>> ModelCache::fetch_bytes(CacheKey scope, CacheKey key) {

@@ -96,6 +96,10 @@ class ModelCache {
                                                   Time now);
   Task<std::optional<ResponseCache::Answer>> fetch_bytes(CacheKey scope, CacheKey key);
   void store_bytes(const CacheKey& scope, const CacheKey& key, Bytes block);
+  // As find_bytes, and as both together, for what is no answer by itself: they count nothing.
+  std::optional<ResponseCache::Answer> look_local(const CacheKey& scope, const CacheKey& key,
+                                                  Time now);
+  Task<std::optional<ResponseCache::Answer>> look(CacheKey scope, CacheKey key);
   void count(Result result) noexcept;
   ResponseCaches& all() noexcept { return all_; }
   Flights& flights() noexcept { return flights_; }
@@ -107,6 +111,7 @@ class ModelCache {
     bool operator()(std::string_view a, std::string_view b) const noexcept;
   };
 
+  ResponseCache::Found use(const CacheKey& scope, const CacheKey& key, Time now);
   std::optional<ResponseCache::Answer> take_record(const CacheKey& scope, const CacheKey& key,
                                                    const Bytes& record);
   std::string latest() const;

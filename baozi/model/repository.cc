@@ -6,6 +6,8 @@
 #include <mutex>
 #include <utility>
 
+#include "baozi/model/face.h"
+
 namespace baozi::model {
 namespace {
 
@@ -66,6 +68,8 @@ void Repository::add(std::shared_ptr<Servable> servable, State state) {
                     .state = state,
                     .reason = {},
                     .language = entry.status.language,
+                    .embeds = entry.status.embeds || makes_vectors(servable->signature()),
+                    .adapters = std::move(entry.status.adapters),
                     .progress = state == State::kReady ? 1.0 : 0.0};
     replaced = std::exchange(entry.servable, std::move(servable));
     settled = std::exchange(entry.settled, nullptr);
@@ -93,6 +97,10 @@ void Repository::set_status(VersionStatus status) {
       entry.since = Clock::now();
       entry.ready_at = kNever;
     }
+    // What it is it stays, whoever says how far it is.
+    status.language = status.language || entry.status.language;
+    status.embeds = status.embeds || entry.status.embeds;
+    if (status.adapters.empty()) status.adapters = std::move(entry.status.adapters);
     entry.status = std::move(status);
   }
   if (settled) settled->set();
@@ -216,6 +224,14 @@ Task<std::shared_ptr<Servable>> Repository::wait(std::string name, std::string v
       on_wanted_(status.name, status.version);
     co_await settled->wait();
   }
+}
+
+bool Repository::awaited(std::string_view name, std::string_view version) const {
+  const std::shared_lock lock(mutex_);
+  const auto versions = names_.find(name);
+  if (versions == names_.end()) return false;
+  const auto entry = versions->second.entries.find(std::string(version));
+  return entry != versions->second.entries.end() && entry->second.settled != nullptr;
 }
 
 void Repository::want(std::string_view name) const {

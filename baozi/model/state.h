@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace baozi::model {
 
@@ -37,9 +38,11 @@ struct VersionStatus {
   std::string name = {};
   std::string version = {};
   State state = State::kAbsent;
-  std::string reason = {};   // why it failed; "" otherwise
-  bool language = false;     // a language model, as is known before it is loaded
-  bool on_demand = false;    // absent until somebody asks for it
+  std::string reason = {};                 // why it failed; "" otherwise
+  bool language = false;                   // a language model, as is known before it is loaded
+  bool embeds = false;                     // makes vectors of texts, as is known before it is there
+  std::vector<std::string> adapters = {};  // of a language model: names that stand for it, too
+  bool on_demand = false;                  // absent until somebody asks for it
   double progress = 0;       // of the way to ready, in [0, 1], as far as can be estimated
   double seconds_left = -1;  // until it is ready, estimated; negative: nobody knows
 };

@@ -67,14 +67,25 @@ void PipelineContext::check_options(std::initializer_list<std::string_view> know
 }
 
 Task<Tensors> infer_on(std::shared_ptr<model::Servable> servable, Tensors inputs, int priority) {
+  return infer_on(std::move(servable), std::move(inputs), priority, nullptr);
+}
+
+Task<Tensor> infer_on(std::shared_ptr<model::Servable> servable, Tensor input, int priority) {
+  return infer_on(std::move(servable), std::move(input), priority, nullptr);
+}
+
+Task<Tensors> infer_on(std::shared_ptr<model::Servable> servable, Tensors inputs, int priority,
+                       std::shared_ptr<Voices> voices) {
   model::InferRequest request;
   request.inputs = std::move(inputs);
   request.priority = priority;
   model::InferResponse response = co_await servable->infer(std::move(request));
+  if (voices != nullptr) voices->hear(response);
   co_return std::move(response.outputs);
 }
 
-Task<Tensor> infer_on(std::shared_ptr<model::Servable> servable, Tensor input, int priority) {
+Task<Tensor> infer_on(std::shared_ptr<model::Servable> servable, Tensor input, int priority,
+                      std::shared_ptr<Voices> voices) {
   const engine::Signature& signature = servable->signature();
   if (signature.inputs.size() != 1 || signature.outputs.size() != 1) {
     throw Error(
@@ -84,7 +95,7 @@ Task<Tensor> infer_on(std::shared_ptr<model::Servable> servable, Tensor input, i
   }
   Tensors inputs;
   inputs.push_back({signature.inputs.front().name, std::move(input)});
-  Tensors outputs = co_await infer_on(servable, std::move(inputs), priority);
+  Tensors outputs = co_await infer_on(servable, std::move(inputs), priority, std::move(voices));
   co_return std::move(outputs.front().tensor);
 }
 

@@ -44,6 +44,7 @@
 #include "baozi/coro/this_task.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
+#include "baozi/pipeline/voices.h"
 
 namespace baozi::pipeline {
 
@@ -111,6 +112,11 @@ std::shared_ptr<model::Servable> make_pipeline(PipelineContext context, Pipeline
 Task<Tensors> infer_on(std::shared_ptr<model::Servable> servable, Tensors inputs, int priority = 0);
 // One tensor in, one out.
 Task<Tensor> infer_on(std::shared_ptr<model::Servable> servable, Tensor input, int priority = 0);
+// As those, and tells `voices` which of a cascade's models spoke; null: it tells nobody.
+Task<Tensors> infer_on(std::shared_ptr<model::Servable> servable, Tensors inputs, int priority,
+                       std::shared_ptr<Voices> voices);
+Task<Tensor> infer_on(std::shared_ptr<model::Servable> servable, Tensor input, int priority,
+                      std::shared_ptr<Voices> voices);
 
 class Registry {
  public:

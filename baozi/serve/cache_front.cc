@@ -44,6 +44,9 @@ std::string CacheFront::read_identity(const ModelConfig& model, const ModelVersi
                                      static_cast<int>(model.language.engine.kv));
   for (const auto& adapter : model.language.engine.adapters)
     identity += fmt::format(" {} {}", llm::fingerprint(adapter.file), adapter.scale);
+  // Requests are found by their words, too, of which the template makes the prompt.
+  if (!model.language.chat_template.empty())
+    identity += fmt::format(" {}", llm::fingerprint(model.language.chat_template));
   return identity;
 }
 

@@ -78,10 +78,14 @@ void LifeCycle::announce() {
     }
     if (!model.versions.labels.empty()) repository_.set_labels(model.name, model.versions.labels);
   }
-  for (const PipelineConfig& pipeline : config_.pipelines)
-    repository_.set_status({.name = pipeline.name, .version = "1", .state = State::kAbsent});
+  for (const PipelineConfig& pipeline : config_.pipelines) {
+    repository_.set_status({.name = pipeline.name,
+                            .version = "1",
+                            .state = State::kAbsent,
+                            .embeds = pipeline.type == kEmbedType});
+  }
   for (const CascadeConfig& cascade : config_.cascades)
-    repository_.set_status({.name = cascade.name, .version = "1", .state = State::kAbsent});
+    repository_.set_status(status_for(cascade, config_, repository_));
 }
 
 Task<void> LifeCycle::run() {

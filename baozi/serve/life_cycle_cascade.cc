@@ -43,6 +43,24 @@ model::CascadeOptions options_of(const CascadeConfig& config) {
 
 }  // namespace
 
+model::VersionStatus status_for(const CascadeConfig& cascade, const Config& config,
+                                const model::Repository& repository) {
+  VersionStatus status{.name = cascade.name, .version = "1", .state = State::kAbsent};
+  for (std::string name : {cascade.small, cascade.large}) {
+    // Ends: no cascade leads back to itself.
+    const auto inner_of = [&config](const std::string& part) {
+      return std::ranges::find(config.cascades, part, &CascadeConfig::name);
+    };
+    for (auto at = inner_of(name); at != config.cascades.end(); at = inner_of(name))
+      name = at->small;
+    for (const VersionStatus& known : repository.versions(name)) {
+      status.language = status.language || known.language;
+      status.embeds = status.embeds || known.embeds;
+    }
+  }
+  return status;
+}
+
 // On the pipelines' lane. Waits for one of the two; the small one is brought up at the start even
 // if it is loaded on demand, since it answers for the other.
 Task<void> LifeCycle::follow(LifeCycle* self, const CascadeConfig* cascade, std::string part) {

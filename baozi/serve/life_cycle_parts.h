@@ -48,8 +48,16 @@ inline model::VersionStatus status_for(const ModelConfig& model, const ModelVers
           .state = state,
           .reason = std::move(reason),
           .language = is_language(version.file),
+          .adapters = model.language.adapters,
           .on_demand = model.on_demand};
 }
+
+// The pipelines that answer OpenAI's /v1/embeddings.
+inline constexpr std::string_view kEmbedType = "embed";
+
+// Absent, and of the kind of its models, which are entered in the repository already.
+model::VersionStatus status_for(const CascadeConfig& cascade, const Config& config,
+                                const model::Repository& repository);
 
 // A warm-up of what was loaded, which shows how far it is. Null: there is to be none.
 std::unique_ptr<WarmStart> warm_start(std::shared_ptr<model::Servable> servable,

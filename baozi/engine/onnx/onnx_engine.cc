@@ -4,11 +4,11 @@
 
 #include <utility>
 
-#include "baozi/engine/onnx_file/model_scan.h"
 #include "baozi/engine/onnx/onnx_model.h"
 #include "baozi/engine/onnx/onnx_prepared.h"
 #include "baozi/engine/onnx/onnx_runtime.h"
 #include "baozi/engine/onnx/onnx_session.h"
+#include "baozi/engine/onnx_file/model_scan.h"
 
 namespace baozi::engine {
 

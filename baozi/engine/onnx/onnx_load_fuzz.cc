@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "baozi/base/error.h"
-#include "baozi/engine/onnx_file/model_scan.h"
 #include "baozi/engine/onnx/onnx_engine.h"
+#include "baozi/engine/onnx_file/model_scan.h"
 #include "baozi/engine/scratch_folder.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

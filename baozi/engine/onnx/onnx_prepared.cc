@@ -20,12 +20,12 @@
 #include "baozi/engine/file_stamp.h"
 #include "baozi/engine/onnx/graph_file.h"
 #include "baozi/engine/onnx/graph_split.h"
-#include "baozi/engine/onnx_file/model_scan.h"
 #include "baozi/engine/onnx/onnx_layers.h"
 #include "baozi/engine/onnx/onnx_model.h"
 #include "baozi/engine/onnx/onnx_plan.h"
 #include "baozi/engine/onnx/onnx_runtime.h"
 #include "baozi/engine/onnx/onnx_session.h"
+#include "baozi/engine/onnx_file/model_scan.h"
 #include "baozi/engine/prepared_store.h"
 #include "baozi/engine/read_ahead.h"
 

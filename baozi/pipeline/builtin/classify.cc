@@ -52,7 +52,8 @@ Ranking rank(const Classify& self, const Tensor& output) {
 }
 
 Task<Ranking> classify_one(Self self, Bytes file, std::size_t index,
-                           std::shared_ptr<Semaphore> turns, int priority) {
+                           std::shared_ptr<Semaphore> turns, int priority,
+                           std::shared_ptr<Voices> voices) {
   const Context& context = co_await this_context();
   const Semaphore::Permit turn = co_await turns->acquire();
   Image image;
@@ -65,7 +66,8 @@ Task<Ranking> classify_one(Self self, Bytes file, std::size_t index,
     const StageScope stage(context.trace, "resize");
     input = self->input.prepare(image);
   }
-  Tensor scores = co_await infer_on(self->context.model(self->model), std::move(input), priority);
+  Tensor scores =
+      co_await infer_on(self->context.model(self->model), std::move(input), priority, voices);
   const StageScope stage(context.trace, "rank");
   co_return rank(*self, scores);
 }
@@ -90,13 +92,16 @@ Tensors to_tensors(const std::vector<Ranking>& rankings) {
 
 Task<model::InferResponse> classify(Self self, model::InferRequest request) {
   auto turns = std::make_shared<Semaphore>(kElementsAtOnce);
+  auto voices = std::make_shared<Voices>();
   std::vector<Task<Ranking>> images;
   for (Bytes& file : elements_of(request.inputs, "image")) {
-    images.push_back(classify_one(self, std::move(file), images.size(), turns, request.priority));
+    images.push_back(
+        classify_one(self, std::move(file), images.size(), turns, request.priority, voices));
   }
   const std::vector<Ranking> rankings = co_await when_all(std::move(images));
   model::InferResponse response;
   response.outputs = to_tensors(rankings);
+  voices->say_in(response);
   co_return response;
 }
 

@@ -69,7 +69,7 @@ Tensor pool(const Embed& self, const Tensor& hidden, std::size_t tokens) {
 }
 
 Task<Tensor> embed_one(Self self, Bytes text, std::size_t index, std::shared_ptr<Semaphore> turns,
-                       int priority) {
+                       int priority, std::shared_ptr<Voices> voices) {
   const Context& context = co_await this_context();
   const Semaphore::Permit turn = co_await turns->acquire();
   Tensors inputs;
@@ -79,7 +79,7 @@ Task<Tensor> embed_one(Self self, Bytes text, std::size_t index, std::shared_ptr
   }
   const auto tokens = static_cast<std::size_t>(inputs.front().tensor.shape()[1]);
   const Tensors outputs =
-      co_await infer_on(self->context.model(self->model), std::move(inputs), priority);
+      co_await infer_on(self->context.model(self->model), std::move(inputs), priority, voices);
   const StageScope stage(context.trace, "pool");
   co_return pool(*self, get_tensor(outputs, self->output), tokens);
 }
@@ -100,13 +100,16 @@ Tensor stack(const std::vector<Tensor>& rows) {
 
 Task<model::InferResponse> embed(Self self, model::InferRequest request) {
   auto turns = std::make_shared<Semaphore>(kElementsAtOnce);
+  auto voices = std::make_shared<Voices>();
   std::vector<Task<Tensor>> texts;
   for (Bytes& text : elements_of(request.inputs, "text")) {
-    texts.push_back(embed_one(self, std::move(text), texts.size(), turns, request.priority));
+    texts.push_back(
+        embed_one(self, std::move(text), texts.size(), turns, request.priority, voices));
   }
   const std::vector<Tensor> rows = co_await when_all(std::move(texts));
   model::InferResponse response;
   response.outputs.push_back({"embedding", stack(rows)});
+  voices->say_in(response);
   co_return response;
 }
 

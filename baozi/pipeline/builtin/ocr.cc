@@ -47,6 +47,7 @@ struct Reading {
   Semaphore pages{kPagesAtOnce};
   Semaphore boxes{kElementsAtOnce};
   std::atomic<std::int64_t> skipped{0};
+  std::shared_ptr<Voices> voices = std::make_shared<Voices>();
 };
 using SharedReading = std::shared_ptr<Reading>;
 
@@ -66,8 +67,8 @@ Task<std::vector<TextBox>> find_boxes(Self self, Image page, SharedReading readi
     detector_input(page, size, input.mutable_values<float>());
   }
   const StageScope stage(context.trace, "detect");
-  const Tensor map =
-      co_await infer_on(self->context.model(self->detect), std::move(input), reading->priority);
+  const Tensor map = co_await infer_on(self->context.model(self->detect), std::move(input),
+                                       reading->priority, reading->voices);
   co_return text_boxes(map, page.size(), self->boxes);
 }
 
@@ -78,8 +79,8 @@ Task<bool> lies_upside_down(Self self, Image crop, SharedReading reading) {
   Tensor input =
       Tensor::allocate(DType::kFp32, {1, 3, kClassifierSize.height, kClassifierSize.width});
   classifier_input(crop, input.mutable_values<float>());
-  const Tensor scores =
-      co_await infer_on(self->context.model(self->orient), std::move(input), reading->priority);
+  const Tensor scores = co_await infer_on(self->context.model(self->orient), std::move(input),
+                                          reading->priority, reading->voices);
   co_return upside_down_score(scores) > self->orient_threshold;
 }
 
@@ -89,8 +90,8 @@ Task<RecognisedText> recognise_line(Self self, Image crop, SharedReading reading
   const int width = recogniser_bucket(crop.size());
   Tensor input = Tensor::allocate(DType::kFp32, {1, 3, kRecogniserHeight, width});
   recogniser_input(crop, width, input.mutable_values<float>());
-  const Tensor steps =
-      co_await infer_on(self->context.model(self->recognise), std::move(input), reading->priority);
+  const Tensor steps = co_await infer_on(self->context.model(self->recognise), std::move(input),
+                                         reading->priority, reading->voices);
   std::vector<RecognisedText> lines = ctc_decode(steps, self->dictionary);
   if (lines.size() != 1) {
     throw Error(Code::kInternal,
@@ -167,6 +168,7 @@ Task<model::InferResponse> read(Self self, model::InferRequest request) {
   const std::vector<std::vector<Line>> pages = co_await when_all(std::move(tasks));
   model::InferResponse response;
   response.outputs = line_tensors(pages);
+  reading->voices->say_in(response);
   if (self->skip_failed)
     response.parameters["skipped"] = reading->skipped.load(std::memory_order_relaxed);
   co_return response;
