@@ -114,6 +114,35 @@ class HoldTest(LoadingTest):
         harness.wait_until(lambda: self.held(server) == 1, "one has left")
         self.assertEqual(stays.wait().status, 200)
 
+    def test_the_first_request_that_waits_is_the_proof(self):
+        # Had noise been first, the request would have been the second run, which fails.
+        server = self.fakes(slow={"load_ms": SLOW_MS, "fail_every": 2})
+        asked = Asked(server, "/v2/models/slow/infer")
+        harness.wait_until(lambda: self.held(server) == 1, "it is held")
+        self.assertEqual(asked.wait().status, 200, asked.answer)
+
+    def test_an_answer_that_proves_nothing_waits_for_the_proof(self):
+        server = self.fakes(slow={"load_ms": SLOW_MS})
+        data = struct.pack("<4f", 1, float("nan"), 3, 4)
+        tensor = {"name": "input", "shape": [1, 4], "datatype": "FP32",
+                  "parameters": {"binary_data_size": len(data)}}
+        head = harness.as_json({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+        asked = Asked(server, "/v2/models/slow/infer", head + data,
+                      {"Inference-Header-Content-Length": str(len(head))})
+        harness.wait_until(lambda: self.held(server) == 1, "it is held")
+        others = [Asked(server, "/v2/models/slow/infer") for _ in range(3)]
+        self.assertEqual(asked.wait().status, 200, asked.answer)
+        self.assertEqual(asked.answer.body[-len(data):], data)
+        self.assertEqual([each.wait().status for each in others], [200] * 3)
+
+    def test_each_that_waits_has_its_own_error(self):
+        server = self.fakes(broken={"load_ms": SLOW_MS, "fail_every": 1})
+        asked = [Asked(server, "/v2/models/broken/infer") for _ in range(3)]
+        harness.wait_until(lambda: self.held(server) == 3, "three are held")
+        for each in asked:
+            self.assertEqual(each.wait().status, 500, each.answer)
+            self.assertIn("fails on run", each.answer.body["error"])
+
     def test_sigterm_with_requests_held(self):
         server = self.fakes(slow={"load_ms": SLOW_MS})
         asked = Asked(server, "/v2/models/slow/infer")

@@ -69,6 +69,8 @@ class Repository {
   enum class Hurry : std::uint8_t { kNone, kWanted };
   Task<std::shared_ptr<Servable>> wait(std::string name, std::string version,
                                        Hurry hurry = Hurry::kWanted);
+  // Whether somebody waits for this version, or did and left.
+  bool awaited(std::string_view name, std::string_view version) const;
   // As find and wait, but for whoever can do without: what is absent is asked to be brought up, and
   // counts as used. Does nothing for a name that is not known.
   void want(std::string_view name) const;

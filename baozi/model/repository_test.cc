@@ -282,6 +282,19 @@ TEST(RepositoryWait, TellsThatAnAbsentOneIsWanted) {
   EXPECT_THAT(wanted, ElementsAre("m/3"));
 }
 
+TEST(RepositoryWait, SaysWhetherSomebodyWaits) {
+  Repository repository;
+  EXPECT_FALSE(repository.awaited("m", "1")) << "nobody knows it";
+  repository.set_status({"m", "1", State::kLoading, ""});
+  EXPECT_FALSE(repository.awaited("m", "1"));
+  std::thread waits([&] { sync_wait(repository.wait("m", "1")); });
+  while (!repository.awaited("m", "1")) std::this_thread::yield();
+  EXPECT_FALSE(repository.awaited("m", "2"));
+  add(repository, "m", "1");
+  waits.join();
+  EXPECT_FALSE(repository.awaited("m", "1")) << "it is there";
+}
+
 TEST(Repository, StateNamesAreKServes) {
   EXPECT_EQ(state_name(State::kReady), "READY");
   EXPECT_EQ(state_name(State::kFailed), "FAILED");

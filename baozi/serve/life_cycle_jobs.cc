@@ -183,7 +183,7 @@ void LifeCycle::open(const JobPtr& job, const StopToken& stop) {
     job->warm = warm_start(servable, configured.warmup, repository_, job->serving);
     if (job->warm == nullptr) return ready(*job, std::move(servable), "");
     const cold_start::Phase proving("prove", name + "/" + version);
-    job->warm->prove(job->stop.token());
+    job->warm->prove(job->stop.token(), !job->serving && repository_.awaited(name, version));
     if (!job->serving) {
       repository_.add(front_.before(job->warm->servable(), job->model, job->version, job->identity),
                       State::kWarming);
@@ -377,10 +377,10 @@ void LifeCycle::make(const PipelineConfig& pipeline, StopToken stop) {
     std::shared_ptr<model::Servable> made = open_pipeline(config_, pipeline, repository_, cpu_);
     const bool serving = serves(repository_, pipeline.name, "1");
     if (const auto warm = warm_start(made, pipeline.warmup, repository_, serving)) {
-      warm->prove(stop);
-      made = warm->servable();
-      if (!serving) repository_.add(front_.before(made, pipeline), State::kWarming);
+      warm->prove(stop, !serving && repository_.awaited(pipeline.name, "1"));
+      if (!serving) repository_.add(front_.before(warm->servable(), pipeline), State::kWarming);
       const model::WarmupReport report = warm->heat(stop);
+      made = warm->servable();
       if (report.cells > 0) more = "; warm-up: " + describe(report);
     }
     const std::optional<VersionStatus> now = status_of(repository_, pipeline.name, "1");

@@ -16,6 +16,7 @@
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
 #include "baozi/coro/sync_wait.h"
+#include "baozi/coro/with_deadline.h"
 #include "baozi/llm/language_warmup.h"
 #include "baozi/model/redaction.h"
 #include "baozi/model/traffic_recorder.h"
@@ -150,7 +151,7 @@ std::shared_ptr<model::Servable> record(std::shared_ptr<model::Servable> servabl
 
 WarmStart::WarmStart(std::shared_ptr<model::Servable> servable, const WarmupConfig& config,
                      std::function<void(double)> progress)
-    : served_(servable) {
+    : served_(servable), budget_(config.budget) {
   model::WarmupLimits limits{
       .budget = config.budget, .tolerance = config.tolerance, .progress = std::move(progress)};
   if (auto language = std::dynamic_pointer_cast<llm::LanguageServable>(servable)) {
@@ -170,7 +171,8 @@ WarmStart::WarmStart(std::shared_ptr<model::Servable> servable, const WarmupConf
     served_ = record(servable, config, file, before);
     if (samples.empty()) samples = std::move(before);
   }
-  if (samples.empty()) samples = pipeline::own_samples(*servable);
+  noise_only_ = samples.empty();
+  if (noise_only_) samples = pipeline::own_samples(*servable);
   if (auto model = std::dynamic_pointer_cast<pipeline::BatchedModel>(servable)) {
     warmup_ = std::make_unique<pipeline::ModelWarmup>(std::move(model), std::move(samples),
                                                       std::move(limits));
@@ -180,14 +182,59 @@ WarmStart::WarmStart(std::shared_ptr<model::Servable> servable, const WarmupConf
   }
 }
 
-void WarmStart::prove(StopToken stop) {
+// Nobody proved it, nor will.
+WarmStart::~WarmStart() {
+  if (first_ == nullptr) return;
+  first_->settle(std::make_exception_ptr(
+      refusal(Error(Code::kUnavailable, "it was given up before it was proved"))));
+}
+
+// As those are told who come when it has failed.
+model::NotReady WarmStart::refusal(const Error& error) const {
+  return model::NotReady({.name = served_->name(),
+                          .version = served_->version(),
+                          .state = model::State::kFailed,
+                          .reason = error.message()});
+}
+
+std::shared_ptr<model::Servable> WarmStart::servable() const noexcept {
+  if (first_ != nullptr) return first_;
+  return served_;
+}
+
+void WarmStart::prove(StopToken stop, bool awaited) {
+  if (awaited && noise_only_) {
+    first_ = std::make_shared<model::FirstAnswer>(served_);
+    return;
+  }
   const Context context{.stop = stop};
   sync_wait(warmup_->prove(), context);
+}
+
+// A request that takes longer than the budget proves nothing in time, as noise would not.
+void WarmStart::prove_the_rest(const Context& context) {
+  bool proved = false;
+  try {
+    proved = sync_wait(with_timeout(first_->proved(), budget_), context);
+  } catch (const Error& error) {
+    if (error.code() != Code::kDeadlineExceeded) throw;
+  }
+  if (!proved) sync_wait(warmup_->prove(), context);
 }
 
 model::WarmupReport WarmStart::heat(StopToken stop) {
   std::this_thread::sleep_for(kGrace);
   const Context context{.stop = stop};
+  if (first_ != nullptr) {
+    try {
+      prove_the_rest(context);
+    } catch (const Error& error) {
+      first_->settle(std::make_exception_ptr(refusal(error)));
+      throw;
+    }
+    first_->settle(nullptr);
+    first_.reset();
+  }
   return sync_wait(warmup_->heat(), context);
 }
 

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "baozi/coro/stop.h"
+#include "baozi/model/first_answer.h"
+#include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/model/warmup.h"
 #include "baozi/model/warmup_sample.h"
@@ -39,17 +41,27 @@ class WarmStart {
   // a redaction that is not known.
   WarmStart(std::shared_ptr<model::Servable> servable, const WarmupConfig& config,
             std::function<void(double)> progress);
+  ~WarmStart();
+  WarmStart(const WarmStart&) = delete;
+  WarmStart& operator=(const WarmStart&) = delete;
 
-  // As model::Warmup, by blocking.
-  void prove(StopToken stop);
+  // As model::Warmup, by blocking. `awaited`: somebody waits for it; noise then leaves the proof to
+  // the first request (model/first_answer.h), and heat() proves what that one did not.
+  void prove(StopToken stop, bool awaited = false);
   model::WarmupReport heat(StopToken stop);
 
-  // What is to be served: its requests are recorded, if `config` says so.
-  const std::shared_ptr<model::Servable>& servable() const noexcept { return served_; }
+  // What is to be served: its requests are recorded, if `config` says so. Another one after heat().
+  std::shared_ptr<model::Servable> servable() const noexcept;
 
  private:
+  void prove_the_rest(const Context& context);
+  model::NotReady refusal(const Error& error) const;
+
   std::shared_ptr<model::Servable> served_;
   std::unique_ptr<model::Warmup> warmup_;
+  Duration budget_{};
+  bool noise_only_ = false;                    // nobody said what it is to answer
+  std::shared_ptr<model::FirstAnswer> first_;  // while it is left to the first request
 };
 
 // "24 of 36 batches steady, 300 runs", for the log.
