@@ -17,6 +17,11 @@ void FirstAnswer::settle(std::exception_ptr error) noexcept {
   settled_.set();
 }
 
+Task<bool> FirstAnswer::came() {
+  co_await came_.wait();
+  co_return true;
+}
+
 Task<bool> FirstAnswer::proved() {
   for (;;) {
     std::shared_ptr<Event> turn;
@@ -32,6 +37,7 @@ Task<bool> FirstAnswer::proved() {
 }
 
 Task<InferResponse> FirstAnswer::infer(InferRequest request) {
+  came_.set();
   std::optional<InferResponse> doubtful;
   bool tried = false;
   for (;;) {

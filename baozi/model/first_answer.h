@@ -5,7 +5,7 @@
 //
 //   auto first = std::make_shared<FirstAnswer>(servable);
 //   repository.add(first, State::kWarming);
-//   if (!co_await first->proved()) { …; first->settle(error_or_null); }
+//   if (!came_in_time || !co_await first->proved()) { …; first->settle(error_or_null); }
 //   repository.add(servable);
 //
 // So whoever waited has an answer after one run instead of two.
@@ -27,6 +27,8 @@ class FirstAnswer final : public Servable {
  public:
   explicit FirstAnswer(std::shared_ptr<Servable> servable) : servable_(std::move(servable)) {}
 
+  // True when a request has come: who waited for the servable may still have to read it.
+  Task<bool> came();
   // Whether a request has proved it. Waits for one that is at it; from then on no other tries.
   Task<bool> proved();
   // How it ended otherwise. Null: it is proved, and requests go on to the servable. Else those that
@@ -69,6 +71,7 @@ class FirstAnswer final : public Servable {
   State state_ = State::kUnproved;  // guarded by mutex_
   std::exception_ptr error_;        // guarded by mutex_
   std::shared_ptr<Event> turn_;     // while kTried: set when it is over; guarded by mutex_
+  Event came_;
   Event settled_;
 };
 

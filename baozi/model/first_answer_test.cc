@@ -107,6 +107,26 @@ Outcomes run(Play play) {
   return scene.outcomes;
 }
 
+Task<void> wait_for_one(std::shared_ptr<FirstAnswer> first, Outcomes* outcomes) {
+  Task<bool> coming = first->came();
+  const bool came = co_await std::move(coming);
+  outcomes->push_back(came ? "somebody came" : "nobody came");
+}
+
+Task<void> who_comes_is_waited_for(Scene* scene, Nursery* requests) {
+  requests->spawn(wait_for_one(scene->first, &scene->outcomes));
+  co_await settle_down();
+  EXPECT_TRUE(scene->outcomes.empty());
+  requests->spawn(scene->asking("a"));
+  co_await settle_down();
+  EXPECT_EQ(scene->outcomes, Outcomes{"somebody came"});
+  scene->let_go(0);
+}
+
+TEST(FirstAnswer, WhoComesIsWaitedFor) {
+  EXPECT_EQ(run(who_comes_is_waited_for), (Outcomes{"somebody came", "a: a"}));
+}
+
 Task<void> one_proves_for_all(Scene* scene, Nursery* requests) {
   requests->spawn(scene->asking("a"));
   requests->spawn(scene->asking("b"));

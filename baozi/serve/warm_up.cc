@@ -35,6 +35,8 @@ using model::WarmupSample;
 constexpr const char* kTfServingFile = "tf_serving_warmup_requests";
 // Whoever waited for the model has the machine for a first answer before it is heated.
 constexpr auto kGrace = std::chrono::milliseconds(5);
+// How long it may take who waited to come with the request, which is read and parsed by then.
+constexpr auto kComing = std::chrono::milliseconds(100);
 constexpr std::uintmax_t kFileBytesMax = std::uintmax_t{256} << 20;
 
 bool is_json(const fs::path& file) {
@@ -182,6 +184,20 @@ WarmStart::WarmStart(std::shared_ptr<model::Servable> servable, const WarmupConf
   }
 }
 
+namespace {
+
+// What the task gives; false when the time is over before.
+bool in_time(Task<bool> task, Duration span, const Context& context) {
+  try {
+    return sync_wait(with_timeout(std::move(task), span), context);
+  } catch (const Error& error) {
+    if (error.code() != Code::kDeadlineExceeded) throw;
+    return false;
+  }
+}
+
+}  // namespace
+
 // Nobody proved it, nor will.
 WarmStart::~WarmStart() {
   if (first_ == nullptr) return;
@@ -211,21 +227,19 @@ void WarmStart::prove(StopToken stop, bool awaited) {
   sync_wait(warmup_->prove(), context);
 }
 
-// A request that takes longer than the budget proves nothing in time, as noise would not.
+// A request that does not come, or takes longer than the budget, proves nothing in time, as noise
+// would not.
 void WarmStart::prove_the_rest(const Context& context) {
-  bool proved = false;
-  try {
-    proved = sync_wait(with_timeout(first_->proved(), budget_), context);
-  } catch (const Error& error) {
-    if (error.code() != Code::kDeadlineExceeded) throw;
-  }
-  if (!proved) sync_wait(warmup_->prove(), context);
+  if (in_time(first_->came(), kComing, context) && in_time(first_->proved(), budget_, context))
+    return;
+  sync_wait(warmup_->prove(), context);
 }
 
 model::WarmupReport WarmStart::heat(StopToken stop) {
-  std::this_thread::sleep_for(kGrace);
   const Context context{.stop = stop};
-  if (first_ != nullptr) {
+  if (first_ == nullptr) {
+    std::this_thread::sleep_for(kGrace);
+  } else {
     try {
       prove_the_rest(context);
     } catch (const Error& error) {
