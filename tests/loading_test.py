@@ -135,6 +135,17 @@ class HoldTest(LoadingTest):
         self.assertEqual(asked.answer.body[-len(data):], data)
         self.assertEqual([each.wait().status for each in others], [200] * 3)
 
+    def test_a_first_request_that_takes_far_longer_than_the_budget(self):
+        server = self.start(
+            {"models": [{"path": "slow.fake", "instances": 1, "warmup": {"budget_ms": 50}}]},
+            {"slow.fake": harness.fake(load_ms=SLOW_MS, latency_us=1000 * SLOW_MS, fail_every=2)})
+        asked = Asked(server, "/v2/models/slow/infer")
+        harness.wait_until(lambda: self.held(server) == 1, "it is held")
+        self.assertEqual(asked.wait().status, 200, "noise was not first")
+        server.wait_ready()
+        self.assertEqual(server.post("/v2/models/slow/infer", REQUEST).status, 500,
+                         "nor was it beside it: this is the second run")
+
     def test_each_that_waits_has_its_own_error(self):
         server = self.fakes(broken={"load_ms": SLOW_MS, "fail_every": 1})
         asked = [Asked(server, "/v2/models/broken/infer") for _ in range(3)]

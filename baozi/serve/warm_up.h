@@ -54,7 +54,7 @@ class WarmStart {
   std::shared_ptr<model::Servable> servable() const noexcept;
 
  private:
-  void prove_the_rest(const Context& context);
+  bool prove_the_rest(const Context& context);
   model::NotReady refusal(const Error& error) const;
 
   std::shared_ptr<model::Servable> served_;
