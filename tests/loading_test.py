@@ -171,6 +171,24 @@ class HoldTest(LoadingTest):
         server.wait_loaded()
         self.assertIn(self.state(server, "classify"), ("READY", "FAILED"), "it was tried")
 
+    def test_the_first_answer_of_a_pipeline_goes_before_its_models_are_heated(self):
+        budget = {"budget_ms": 5000 * harness.SLOWNESS}  # who waits has four of them
+        server = self.start(
+            {"models": [{"path": "slow.fake", "warmup": {"enabled": False}},
+                        {"path": harness.model("minilm"), "warmup": budget}],
+             "pipelines": [{"type": "embed", "options": {"model": "minilm"}}], "loads_max": 1},
+            {"slow.fake": harness.fake(load_ms=SLOW_MS)})
+        asked = Asked(server, "/v1/embeddings", {"model": "embed", "input": "steamed buns"})
+        harness.wait_until(lambda: self.held(server) == 1, "it is held")
+        self.assertEqual(asked.wait().status, 200, asked.answer)
+
+        def phase(name, subject):
+            return next((phase for phase in server.get("/v2/coldstart").body["phases"]
+                         if (phase["name"], phase["subject"]) == (name, subject)), None)
+        harness.wait_until(lambda: phase("heat", "minilm/1"), "it is heated", 60)
+        self.assertGreaterEqual(phase("heat", "minilm/1")["start_ms"],
+                                phase("prove", "embed/1")["end_ms"])
+
 
 class OrderTest(LoadingTest):
     def order(self, server):

@@ -87,7 +87,9 @@ class LifeCycle final : public api::ModelControl {
   JobPtr enqueue_locked(const ModelConfig& model, const ModelVersion& version, bool wanted);
   JobPtr loading(const ModelVersion& version, const Key& key);
   JobPtr take();
+  bool guests_wait() const;
   JobPtr take_warming();
+  bool has_warming();
   void open(const JobPtr& job, const StopToken& stop);
   void heat(Job& job, const StopToken& stop);
   void ready(Job& job, std::shared_ptr<model::Servable> servable, const std::string& more);
@@ -122,7 +124,8 @@ class LifeCycle final : public api::ModelControl {
   StartRecord record_;
   CacheFront front_;
   ModelFiles files_;
-  Event work_;  // set while the queue may hold something
+  Event work_;                         // set while the queue may hold something
+  std::atomic<int> first_answers_{0};  // of pipelines that somebody waited for, under way
 
   std::mutex mutex_;
   // Guarded by mutex_:

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "baozi/base/cold_start.h"
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
+#include "baozi/coro/sleep.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/serve/life_cycle_parts.h"
 #include "baozi/serve/loader.h"
@@ -42,6 +44,24 @@ std::uintmax_t size_of(const std::filesystem::path& file) {
   return error ? 0 : size;
 }
 
+constexpr Duration kGuestLook = milliseconds(2);
+
+// Counts what is under way.
+class FirstAnswerScope {
+ public:
+  explicit FirstAnswerScope(std::atomic<int>* count) noexcept : count_(count) {
+    if (count_ != nullptr) ++*count_;
+  }
+  ~FirstAnswerScope() {
+    if (count_ != nullptr) --*count_;
+  }
+  FirstAnswerScope(const FirstAnswerScope&) = delete;
+  FirstAnswerScope& operator=(const FirstAnswerScope&) = delete;
+
+ private:
+  std::atomic<int>* const count_;
+};
+
 // Of a load that was never seen: what it took on small machines.
 Duration guess_load_time(const std::filesystem::path& file) {
   constexpr double kBytesASecond = 300e6;
@@ -51,7 +71,8 @@ Duration guess_load_time(const std::filesystem::path& file) {
 
 }  // namespace
 
-// On a lane of its own. What can be loaded goes before what can be heated.
+// On a lane of its own. What can be loaded goes before what can be heated, and so does, for a
+// while, the first answer of a pipeline over what is loaded.
 Task<void> LifeCycle::work(LifeCycle* self) {
   const Context& context = co_await this_context();
   for (;;) {
@@ -68,6 +89,8 @@ Task<void> LifeCycle::work(LifeCycle* self) {
       co_await std::move(trimming);
     } else if (const JobPtr warming = self->take_warming()) {
       self->heat(*warming, context.stop);
+    } else if (self->has_warming()) {
+      co_await sleep_for(kGuestLook);
     } else {
       co_await self->work_.wait();
     }
@@ -143,9 +166,23 @@ LifeCycle::JobPtr LifeCycle::take() {
   return job;
 }
 
-LifeCycle::JobPtr LifeCycle::take_warming() {
+// Somebody waits for a pipeline, or for the first answer of one.
+bool LifeCycle::guests_wait() const {
+  if (first_answers_ > 0) return true;
+  return std::ranges::any_of(config_.pipelines, [this](const PipelineConfig& pipeline) {
+    return repository_.awaited(pipeline.name, "1");
+  });
+}
+
+bool LifeCycle::has_warming() {
   const std::lock_guard lock(mutex_);
-  if (warming_.empty()) return nullptr;
+  return !warming_.empty();
+}
+
+LifeCycle::JobPtr LifeCycle::take_warming() {
+  const bool guests = guests_wait();
+  const std::lock_guard lock(mutex_);
+  if (warming_.empty() || (guests && Clock::now() < warming_.front()->heat_by)) return nullptr;
   JobPtr job = std::move(warming_.front());
   warming_.pop_front();
   return job;
@@ -189,6 +226,7 @@ void LifeCycle::open(const JobPtr& job, const StopToken& stop) {
                       State::kWarming);
     }
     const std::lock_guard lock(mutex_);
+    job->heat_by = Clock::now() + job->warm->patience();
     warming_.push_back(job);
     work_.set();
   } catch (...) {
@@ -377,8 +415,13 @@ void LifeCycle::make(const PipelineConfig& pipeline, StopToken stop) {
     std::shared_ptr<model::Servable> made = open_pipeline(config_, pipeline, repository_, cpu_);
     const bool serving = serves(repository_, pipeline.name, "1");
     if (const auto warm = warm_start(made, pipeline.warmup, repository_, serving)) {
-      warm->prove(stop, !serving && repository_.awaited(pipeline.name, "1"));
-      if (!serving) repository_.add(front_.before(warm->servable(), pipeline), State::kWarming);
+      {
+        const bool awaited = !serving && repository_.awaited(pipeline.name, "1");
+        const FirstAnswerScope first(awaited ? &first_answers_ : nullptr);
+        warm->prove(stop, awaited);
+        if (!serving) repository_.add(front_.before(warm->servable(), pipeline), State::kWarming);
+        warm->settle(stop);
+      }
       const model::WarmupReport report = warm->heat(stop);
       made = warm->servable();
       if (report.cells > 0) more = "; warm-up: " + describe(report);

@@ -32,6 +32,7 @@ struct LifeCycle::Job {
   bool serving = false;             // an older form of it, which goes on while this one comes
   std::string identity;             // for the response cache
   std::unique_ptr<WarmStart> warm;  // once it is loaded, when it is warmed up
+  Time heat_by = kNever;            // whoever is to have a first answer before
   Event done;
   std::exception_ptr error;  // written before `done` is set
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "baozi/api/kserve_samples.h"
+#include "baozi/base/cold_start.h"
 #include "baozi/base/crc32c.h"
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
@@ -220,6 +221,8 @@ std::shared_ptr<model::Servable> WarmStart::servable() const noexcept {
   return served_;
 }
 
+Duration WarmStart::patience() const noexcept { return kFirstBudgets * budget_; }
+
 void WarmStart::prove(StopToken stop, bool awaited) {
   if (awaited && noise_only_) {
     first_ = std::make_shared<model::FirstAnswer>(served_);
@@ -233,7 +236,7 @@ void WarmStart::prove(StopToken stop, bool awaited) {
 // nothing in time either, and take the machine from it.
 bool WarmStart::prove_the_rest(const Context& context) {
   if (in_time(first_->came(), kComing, context)) {
-    const std::optional<bool> proved = in_time(first_->proved(), kFirstBudgets * budget_, context);
+    const std::optional<bool> proved = in_time(first_->proved(), patience(), context);
     if (!proved) return false;
     if (*proved) return true;
   }
@@ -241,22 +244,28 @@ bool WarmStart::prove_the_rest(const Context& context) {
   return true;
 }
 
-model::WarmupReport WarmStart::heat(StopToken stop) {
-  const Context context{.stop = stop};
-  if (first_ == nullptr) {
-    std::this_thread::sleep_for(kGrace);
-    return sync_wait(warmup_->heat(), context);
-  }
-  bool worth_it = false;
+void WarmStart::settle(StopToken stop) {
+  if (first_ == nullptr) return;
+  const cold_start::Phase phase("prove", served_->name() + "/" + served_->version());
   try {
-    worth_it = prove_the_rest(context);
+    worth_it_ = prove_the_rest({.stop = stop});
   } catch (const Error& error) {
     first_->settle(std::make_exception_ptr(refusal(error)));
     throw;
   }
   first_->settle(nullptr);
   first_.reset();
-  return worth_it ? sync_wait(warmup_->heat(), context) : model::WarmupReport{};
+}
+
+model::WarmupReport WarmStart::heat(StopToken stop) {
+  if (first_ == nullptr) {
+    std::this_thread::sleep_for(kGrace);
+  } else {
+    settle(stop);
+  }
+  if (!worth_it_) return {};
+  const Context context{.stop = stop};
+  return sync_wait(warmup_->heat(), context);
 }
 
 std::string describe(const model::WarmupReport& report) {

@@ -46,11 +46,16 @@ class WarmStart {
   WarmStart& operator=(const WarmStart&) = delete;
 
   // As model::Warmup, by blocking. `awaited`: somebody waits for it; noise then leaves the proof to
-  // the first request (model/first_answer.h), and heat() proves what that one did not.
+  // the first request (model/first_answer.h), and settle() proves what that one did not, as heat()
+  // does otherwise.
   void prove(StopToken stop, bool awaited = false);
+  void settle(StopToken stop);
   model::WarmupReport heat(StopToken stop);
+  // How long it lets others go first before it is heated.
+  Duration patience() const noexcept;
 
-  // What is to be served: its requests are recorded, if `config` says so. Another one after heat().
+  // What is to be served: its requests are recorded, if `config` says so. Another one after
+  // settle().
   std::shared_ptr<model::Servable> servable() const noexcept;
 
  private:
@@ -60,6 +65,7 @@ class WarmStart {
   std::shared_ptr<model::Servable> served_;
   std::unique_ptr<model::Warmup> warmup_;
   Duration budget_{};
+  bool worth_it_ = true;                       // to heat it: its runs are not too long for that
   bool noise_only_ = false;                    // nobody said what it is to answer
   std::shared_ptr<model::FirstAnswer> first_;  // while it is left to the first request
 };
