@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <mutex>
 #include <utility>
 
 #include "baozi/engine/onnx/onnx_model.h"
@@ -11,6 +12,18 @@
 #include "baozi/engine/onnx_file/model_scan.h"
 
 namespace baozi::engine {
+namespace {
+
+// What was freed goes back to the system. One thread at a time: where a sanitizer's heap stands in
+// for the C library's, the first call sets that up, and two that do so at once leave it in a state
+// that aborts the process when they end.
+void trim_heap() {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  ::malloc_trim(0);
+}
+
+}  // namespace
 
 OnnxEngine::OnnxEngine() { onnx_environment(); }
 
@@ -29,9 +42,7 @@ std::shared_ptr<Model> OnnxEngine::load(const std::filesystem::path& file,
   check_memory(file, weights, options);
   Ort::SessionOptions session_settings = session_options(options);
   Ort::Session session = open_session(file, session_settings, stop);
-  // The file as parsed, and weights that were packed anew, are freed by now: let the system have
-  // their pages.
-  ::malloc_trim(0);
+  trim_heap();  // of the file as parsed, and of weights that were packed anew
   return make_onnx_model(file.string(), std::move(session), {.weight_bytes = weights});
 }
 
@@ -39,7 +50,7 @@ Preparation OnnxEngine::prepare(const std::filesystem::path& file, const ModelOp
                                 StopToken stop) {
   throw_if_stopped(stop);
   Preparation preparation = prepare_model(file, options, stop);
-  ::malloc_trim(0);
+  trim_heap();
   return preparation;
 }
 
