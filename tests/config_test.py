@@ -18,6 +18,7 @@ EVERYTHING = """
 http: {host: 127.0.0.1, port: 0, body_bytes_max: 1000000, connections_max: 100,
        head_timeout_ms: 1000, idle_timeout_ms: 2000, drain_timeout_ms: 0}
 hold: {requests_max: 10, timeout_ms: 500}
+fleet: {agent: {host: 127.0.0.1, port: 0}, connections_max: 10, drain_delay_ms: 1000}
 memory_bytes_max: 1000000000
 loads_max: 2
 reload_ms: 1000

@@ -112,7 +112,8 @@ HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
       options_(std::move(options)),
       in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")),
       hold_(repository, options_.hold),
-      openai_(repository, {options_.cpu, options_.gate, &hold_, &in_flight_, options_.caches}) {}
+      openai_(repository, {options_.cpu, options_.gate, &hold_, &in_flight_, options_.caches}),
+      utilisation_(options_.cores) {}
 
 HttpApi::~HttpApi() = default;
 

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@
 #include "baozi/api/routes.h"
 #include "baozi/base/bytes.h"
 #include "baozi/coro/executor.h"
+#include "baozi/fleet/utilisation.h"
+#include "baozi/fleet/warmth.h"
 #include "baozi/model/model_cache.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
@@ -35,6 +38,7 @@ inline constexpr std::string_view kTimelineHeader = "x-baozi-timeline";
 
 struct HttpApiOptions {
   std::string server_version;
+  int cores = 1;  // what utilisation is counted by
   Executor* cpu =
       nullptr;  // where large bodies are parsed and formatted; null: where the request came in
   ModelControl* control = nullptr;  // null: loading and unloading are answered with 501
@@ -51,6 +55,9 @@ class HttpApi final : public net::HttpHandler {
 
   // Never throws an Error: each is answered in the protocol's shape.
   Task<net::HttpResponse> handle(net::HttpRequest request) override;
+
+  // What balancers are to know of this replica now.
+  fleet::Warmth warmth() const;
 
   // From now on health says "draining", with 503.
   void set_draining() noexcept { draining_.store(true, std::memory_order_relaxed); }
@@ -73,6 +80,7 @@ class HttpApi final : public net::HttpHandler {
   net::HttpResponse describe(const net::HttpRequest& request, const Route& route) const;
   net::HttpResponse tf_status(const Route& route) const;
   net::HttpResponse health() const;
+  net::HttpResponse metrics_page() const;
   net::HttpResponse statistics(const Route& route) const;
   ModelMetrics& metrics_of(Verb verb, std::string_view model);
   std::string version_of(const Route& route) const;  // its label's, where it has one
@@ -100,6 +108,8 @@ class HttpApi final : public net::HttpHandler {
   prometheus::Gauge& in_flight_;
   Hold hold_;
   OpenAiApi openai_;
+  mutable std::mutex utilisation_mutex_;
+  mutable fleet::UtilisationMeter utilisation_;  // guarded by utilisation_mutex_
   std::atomic<bool> draining_{false};
   std::atomic<bool> recording_{false};  // one trace at a time
 };

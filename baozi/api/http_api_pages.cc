@@ -1,6 +1,7 @@
 // The pages of HttpApi that infer nothing: health, metadata, statistics, traces, loading by
 // request.
 #include <fmt/format.h>
+#include <prometheus/gauge.h>
 
 #include <algorithm>
 #include <charconv>
@@ -64,6 +65,20 @@ double trace_seconds(std::string_view query) {
   return seconds;
 }
 
+fleet::ReplicaState replica_state(model::Readiness readiness) {
+  switch (readiness) {
+    case model::Readiness::kReady:
+      return fleet::ReplicaState::kReady;
+    case model::Readiness::kDegraded:
+      return fleet::ReplicaState::kDegraded;
+    case model::Readiness::kFailed:
+      return fleet::ReplicaState::kFailed;
+    case model::Readiness::kStarting:
+      break;
+  }
+  return fleet::ReplicaState::kStarting;
+}
+
 }  // namespace
 
 Task<net::HttpResponse> HttpApi::answer_other(
@@ -79,6 +94,8 @@ Task<net::HttpResponse> HttpApi::answer_other(
         net::HttpResponse response = co_await control(route);
         co_return response;
       }
+      case Verb::kWarmth:
+        co_return json_response(fleet::format_warmth(warmth()));
       default:
         co_return describe(request, route);
     }
@@ -130,10 +147,7 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
     case Verb::kColdStart:
       return json_response(format_cold_start(cold_start::record()));
     case Verb::kMetrics:
-      if (options_.caches != nullptr) options_.caches->publish();
-      return text_response("text/plain; version=0.0.4; charset=utf-8",
-                           metrics::render() + render_language_load(repository_) +
-                               render_cold_start(cold_start::record()));
+      return metrics_page();
     case Verb::kServerMetadata:
       return json_response(format_server_metadata(options_.server_version));
     case Verb::kLive:
@@ -200,6 +214,31 @@ net::HttpResponse HttpApi::tf_status(const Route& route) const {
   if (versions.empty())
     throw Error(Code::kNotFound, fmt::format("model '{}' has no such version", route.model));
   return json_response(format_tf_status(versions));
+}
+
+net::HttpResponse HttpApi::metrics_page() const {
+  if (options_.caches != nullptr) options_.caches->publish();
+  return text_response("text/plain; version=0.0.4; charset=utf-8",
+                       metrics::render() + render_language_load(repository_) +
+                           render_cold_start(cold_start::record()) +
+                           fleet::render_warmth(warmth()));
+}
+
+fleet::Warmth HttpApi::warmth() const {
+  const Progress progress = progress_of(repository_.index());
+  fleet::Warmth warmth{.state = draining_.load(std::memory_order_relaxed)
+                                    ? fleet::ReplicaState::kDraining
+                                    : replica_state(repository_.readiness()),
+                       .warmth = progress.done,
+                       .seconds_left = progress.seconds_left};
+  if (warmth.state == fleet::ReplicaState::kFailed) warmth.warmth = 0;
+  warmth.queue =
+      static_cast<int>(hold_.held()) + static_cast<int>(metrics::total("baozi_queue_length"));
+  warmth.in_flight = static_cast<int>(in_flight_.Value());
+  const double busy = metrics::total("baozi_compute_seconds");
+  const std::lock_guard lock(utilisation_mutex_);
+  warmth.utilisation = utilisation_.read(Clock::now(), busy);
+  return warmth;
 }
 
 net::HttpResponse HttpApi::health() const {

@@ -168,12 +168,14 @@ TEST_F(HttpApiTest, SaysHowFarItIs) {
   EXPECT_THAT(get("/health").body, HasSubstr(R"("status":"starting")"));
   EXPECT_EQ(get("/v2/health/ready").status, 503);
   EXPECT_EQ(get("/v2/health/live").status, 200);
+  EXPECT_THAT(get("/v2/warmth").body, HasSubstr(R"("state":"starting","warmth":0.000)"));
   serve();
   EXPECT_EQ(get("/health").status, 200);
   EXPECT_THAT(get("/health").body, HasSubstr(R"("status":"ready")"));
   EXPECT_EQ(get("/v2/health/ready").body, R"({"ready":true})");
   api_.set_draining();
   EXPECT_THAT(get("/health").body, HasSubstr(R"("status":"draining")"));
+  EXPECT_THAT(get("/v2/warmth").body, HasSubstr(R"("state":"draining","warmth":1.000)"));
   EXPECT_EQ(get("/v2/health/ready").status, 503);
 }
 

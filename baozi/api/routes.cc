@@ -110,6 +110,8 @@ Route kserve(Rest rest, std::string& decoded) {
     route.verb = Verb::kTrace;
   } else if (rest.size() == 1 && rest[0] == "coldstart") {
     route.verb = Verb::kColdStart;
+  } else if (rest.size() == 1 && rest[0] == "warmth") {
+    route.verb = Verb::kWarmth;
   }
   return route;
 }
@@ -222,7 +224,7 @@ std::string_view route_list() noexcept {
          "GET /v2/models/MODEL[/versions/VERSION][/ready|/config|/stats], "
          "POST /v2/models/MODEL[/versions/VERSION]/infer, GET /v2/models/stats, "
          "POST /v2/repository/index, POST /v2/repository/models/MODEL/load|unload, "
-         "GET /v2/trace?seconds=N, GET /v2/coldstart, "
+         "GET /v2/trace?seconds=N, GET /v2/coldstart, GET /v2/warmth, "
          "GET /v1/models/MODEL[/versions/VERSION|/labels/LABEL][/metadata], "
          "POST /v1/models/MODEL[/versions/VERSION|/labels/LABEL]:predict|:classify|:regress, "
          "GET /v1/models, "

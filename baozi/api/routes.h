@@ -21,6 +21,7 @@ enum class Verb : std::uint8_t {
   kHello,
   kHealth,
   kStages,
+  kWarmth,
   kColdStart,
   kMetrics,
   kTrace,

@@ -29,6 +29,7 @@ TEST(Routes, FindsWhatEachPathMeans) {
       {get, "/metrics", Verb::kMetrics},
       {get, "/v2", Verb::kServerMetadata},
       {get, "/v2/", Verb::kServerMetadata},
+      {get, "/v2/warmth", Verb::kWarmth},
       {get, "/v2/health/live", Verb::kLive},
       {get, "/v2/health/ready", Verb::kReady},
       {get, "/v2/trace", Verb::kTrace},

@@ -6,6 +6,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <vector>
+
 namespace baozi::metrics {
 namespace {
 
@@ -39,6 +41,17 @@ const std::vector<double>& latency_bounds() {
                                           0.01,   0.025,   0.05,   0.1,   0.25,   0.5,
                                           1.0,    2.5,     5.0,    10.0};
   return bounds;
+}
+
+double total(const std::string& name) {
+  double sum = 0;
+  for (const prometheus::MetricFamily& family : registry().Collect()) {
+    if (family.name != name) continue;
+    for (const prometheus::ClientMetric& each : family.metric) {
+      sum += each.counter.value + each.gauge.value + each.histogram.sample_sum;
+    }
+  }
+  return sum;
 }
 
 std::string render() { return prometheus::TextSerializer().Serialize(registry().Collect()); }

@@ -39,4 +39,8 @@ const std::vector<double>& latency_bounds();
 // Every metric in Prometheus' text exposition format 0.0.4.
 std::string render();
 
+// Of all label sets of one name together: values of counters and gauges, sums of histograms. 0
+// where there is none. Collects everything: for pages, not for the road of a request.
+double total(const std::string& name);
+
 }  // namespace baozi::metrics

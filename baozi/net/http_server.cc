@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/ip/address.hpp>
 
 #include <algorithm>
 #include <array>
@@ -19,6 +18,7 @@
 #include "baozi/coro/nursery.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/net/connection.h"
+#include "baozi/net/listen.h"
 #include "baozi/net/phase_lists.h"
 #include "baozi/net/request_parser.h"
 #include "baozi/net/response_writer.h"
@@ -39,40 +39,6 @@ constexpr Duration kAcceptPause =
 constexpr std::size_t kTurnedAwayMax =
     256;                          // 503s being delivered at once; beyond: closed without a word
 constexpr int kReadsInARow = 16;  // of one body, before other connections have their turn
-
-std::string to_text(const Tcp::endpoint& endpoint) {
-  const std::string address = endpoint.address().to_string();
-  return endpoint.address().is_v6() ? fmt::format("[{}]:{}", address, endpoint.port())
-                                    : fmt::format("{}:{}", address, endpoint.port());
-}
-
-Tcp::endpoint resolve(AsioExecutor& io, const std::string& host, std::uint16_t port) {
-  error_code error;
-  const auto address = boost::asio::ip::make_address(host, error);
-  if (!error) return {address, port};
-  Tcp::resolver resolver(io.context());
-  const auto found = resolver.resolve(host, std::to_string(port), Tcp::resolver::passive, error);
-  if (error || found.empty()) {
-    throw Error(Code::kInvalidArgument,
-                fmt::format("'{}' is not an address to listen on ({}); try 127.0.0.1 or 0.0.0.0",
-                            host, error.message()));
-  }
-  return found.begin()->endpoint();
-}
-
-Acceptor listen_on(AsioExecutor& io, const HttpServerOptions& options) {
-  const Tcp::endpoint endpoint = resolve(io, options.host, options.port);
-  Acceptor acceptor(io.context());
-  error_code error;
-  acceptor.open(endpoint.protocol(), error);
-  if (!error) acceptor.set_option(Acceptor::reuse_address(true), error);
-  if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(options.backlog, error);
-  if (!error) return acceptor;
-  throw Error(Code::kUnavailable,
-              fmt::format("cannot listen on {}: {}; choose another port, or 0 for a free one",
-                          to_text(endpoint), error.message()));
-}
 
 // What a socket has now, without waiting.
 IoResult read_now(Socket& socket, std::span<char> room) {
@@ -115,7 +81,7 @@ class HttpServer::Impl {
         limits_{options_.head_bytes_max, options_.headers_max, options_.body_bytes_max,
                 options_.body_offset_header, options_.body_allocator},
         handler_(handler),
-        acceptor_(listen_on(io, options_)),
+        acceptor_(listen_on(io, options_.host, options_.port, options_.backlog)),
         port_(acceptor_.local_endpoint().port()),
         accept_timer_(io.context()),
         sweep_timer_(io.context()) {}

@@ -85,6 +85,12 @@ class TestClient {
     return answer;
   }
 
+  // Up to and with its end; empty: the connection was closed first.
+  std::string hear_line() {
+    std::string line;
+    return hear_through("\n", line) ? line : "";
+  }
+
   // The next chunk behind a head that said `Transfer-Encoding: chunked`.
   TestPiece hear_piece() {
     TestPiece piece;

@@ -270,6 +270,7 @@ Config parse_config(const std::string& text, const fs::path& file) {
   YamlReader reader(root, file, "");
   config.http = read_http(reader.child("http"));
   config.hold = read_hold(reader.child("hold"));
+  config.fleet = read_fleet(reader.child("fleet"));
   config.memory_bytes_max =
       static_cast<std::size_t>(reader.integer("memory_bytes_max", 0, 0, std::int64_t{1} << 50));
   config.loads_max = static_cast<int>(reader.integer("loads_max", 0, 0, 64));

@@ -19,6 +19,7 @@
 #include "baozi/engine/language.h"
 #include "baozi/serve/cache_config.h"
 #include "baozi/serve/cascade_config.h"
+#include "baozi/serve/fleet_config.h"
 #include "baozi/serve/prepared_config.h"
 #include "baozi/serve/warmup_config.h"
 
@@ -109,6 +110,7 @@ struct Config {
   std::filesystem::path file;  // where it came from; relative paths start at its folder
   HttpConfig http;
   HoldConfig hold;
+  FleetConfig fleet;
   std::size_t memory_bytes_max = 0;     // of all models together; 0: no limit
   int loads_max = 0;                    // models loaded beside each other; 0: by the cores
   std::chrono::milliseconds reload{0};  // how often files are looked at for changes; 0: never

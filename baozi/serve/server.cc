@@ -6,6 +6,8 @@
 #include <csignal>
 #include <exception>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -16,14 +18,17 @@
 #include "baozi/coro/asio/asio_executor.h"
 #include "baozi/coro/event.h"
 #include "baozi/coro/nursery.h"
+#include "baozi/coro/sleep.h"
 #include "baozi/coro/sync_wait.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/thread_pool.h"
 #include "baozi/engine/fake/fake_engine.h"
+#include "baozi/fleet/steering.h"
 #include "baozi/model/model_cache.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/servable.h"
 #include "baozi/net/http_server.h"
+#include "baozi/net/line_server.h"
 #include "baozi/pipeline/admission.h"
 #include "baozi/pipeline/builtin/builtin.h"
 #include "baozi/pipeline/plugin.h"
@@ -75,6 +80,22 @@ net::HttpServerOptions http_options(const HttpConfig& config) {
   return options;
 }
 
+constexpr Duration kDrainLook = std::chrono::milliseconds(20);
+
+// What HAProxy's agent-check is answered.
+class Agent final : public net::LineSource {
+ public:
+  Agent(const api::HttpApi& api, int connections_max)
+      : api_(api), connections_max_(connections_max) {}
+  std::string line() override {
+    return fleet::haproxy_agent_line(fleet::steer(api_.warmth()), connections_max_);
+  }
+
+ private:
+  const api::HttpApi& api_;
+  const int connections_max_;
+};
+
 }  // namespace
 
 // Members are destroyed in reverse: the I/O and HTTP side goes before what its requests use.
@@ -88,6 +109,11 @@ class Server::Impl {
     ready_registry();
     std::signal(SIGXFSZ, SIG_IGN);  // a file that gets too large is an error as any other
     log().info("listening on http://{}:{}", config_.http.host, http_.port());
+    if (config_.fleet.agent) {
+      const FleetConfig::Agent& agent = *config_.fleet.agent;
+      agent_server_.emplace(io_, net::LineServerOptions{agent.host, agent.port}, agent_);
+      log().info("HAProxy's agent-check is answered on {}:{}", agent.host, agent_server_->port());
+    }
   }
 
   std::uint16_t port() const noexcept { return http_.port(); }
@@ -100,6 +126,7 @@ class Server::Impl {
   static Task<void> serve(Impl* self);
   static Task<void> load(Impl* self);
   static Task<void> await_signals(Impl* self);
+  static Task<void> let_balancers_see(Impl* self);
 
   Config config_;
   EngineOpener opener_{config_};
@@ -110,6 +137,7 @@ class Server::Impl {
   pipeline::Gate gate_{{.requests_max = static_cast<std::size_t>(config_.requests_max)}};
   api::HttpApi api_{repository_,
                     {.server_version = BAOZI_VERSION,
+                     .cores = static_cast<int>(std::thread::hardware_concurrency()),
                      .cpu = &cpu_,
                      .control = &life_cycle_,
                      .gate = &gate_,
@@ -120,6 +148,9 @@ class Server::Impl {
   std::exception_ptr fatal_;  // why the server must end; written before stop_ is set
   AsioExecutor io_{"io"};
   net::HttpServer http_;
+  Agent agent_{api_, config_.fleet.connections_max};
+  std::optional<net::LineServer> agent_server_;
+  bool hurried_ = false;  // a second signal came; on the I/O thread
   boost::asio::signal_set signals_;
 };
 
@@ -147,7 +178,15 @@ Task<void> Server::Impl::await_signals(Impl* self) {
              first == SIGINT ? "interrupted" : "asked to terminate");
   self->stop_.set();
   co_await self->signals_.async_wait(use_task);
+  self->hurried_ = true;
   co_await self->http_.drain(Clock::now());
+}
+
+// Balancers ask now and then only: until they have seen that health says "draining", they send
+// requests, which are answered as ever.
+Task<void> Server::Impl::let_balancers_see(Impl* self) {
+  const Time end = Clock::now() + self->config_.fleet.drain_delay;
+  while (!self->hurried_ && Clock::now() < end) co_await sleep_for(kDrainLook);
 }
 
 Task<void> Server::Impl::serve(Impl* self) {
@@ -157,8 +196,10 @@ Task<void> Server::Impl::serve(Impl* self) {
   server.spawn(self->http_.run());
   background.spawn(await_signals(self));
   background.spawn(load(self));
+  if (self->agent_server_) background.spawn(self->agent_server_->run());
   co_await self->stop_.wait();
   self->api_.set_draining();
+  co_await let_balancers_see(self);
   co_await self->http_.drain(Clock::now() + self->config_.http.drain_timeout);
   background.stop();
   try {

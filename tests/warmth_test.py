@@ -1,0 +1,203 @@
+"""What a replica says of its warmth, and a real HAProxy that acts on it."""
+
+import csv
+import http.client
+import io
+import json
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+import harness
+
+REQUEST = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP32",
+                       "data": [1, 2, 3, 4]}]}
+AGENT_SECONDS = 1
+
+
+class HAProxy:
+    """One HAProxy in front of servers: name → (port, agent's port)."""
+
+    def __init__(self, servers):
+        self.folder = tempfile.TemporaryDirectory(prefix="baozi-test-haproxy-")
+        self.stats_path = Path(self.folder.name, "stats")
+        with socket.create_server((harness.HOST, 0)) as free:
+            self.port = free.getsockname()[1]
+        lines = "".join(
+            f"  server {name} {harness.HOST}:{port} weight 100 maxconn 100 check inter 200ms "
+            f"agent-check agent-addr {harness.HOST} agent-port {agent} "
+            f"agent-inter {AGENT_SECONDS}s\n" for name, (port, agent) in servers.items())
+        config = Path(self.folder.name, "haproxy.cfg")
+        config.write_text(
+            f"global\n  stats socket {self.stats_path} level admin\n"
+            "defaults\n  mode http\n  retries 3\n  option redispatch\n"
+            "  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n"
+            f"frontend all\n  bind {harness.HOST}:{self.port}\n  default_backend replicas\n"
+            f"backend replicas\n  option httpchk GET /v2/health/live\n{lines}")
+        program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/sbin:/bin")
+        if program is None:
+            raise AssertionError("haproxy is missing; run `make setup`")
+        checked = subprocess.run([program, "-c", "-f", config], capture_output=True, text=True)
+        if checked.returncode != 0:
+            raise AssertionError(checked.stderr)
+        self.process = subprocess.Popen([program, "-db", "-f", config],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        harness.wait_until(self.stats_path.exists, "HAProxy's socket")
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.folder.cleanup()
+
+    def row(self, name):
+        """Of HAProxy's statistics."""
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.settimeout(10)
+            asked.connect(str(self.stats_path))
+            asked.sendall(b"show stat\n")
+            text = b"".join(iter(lambda: asked.recv(65536), b"")).decode()
+        for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
+            if row["svname"] == name:
+                return row
+        raise AssertionError(f"no {name} in\n{text}")
+
+
+class Asked(threading.Thread):
+    """One request, asked beside the test."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.answer = server, None
+        self.start()
+
+    def run(self):
+        self.answer = self.server.post("/v2/models/bun/infer", REQUEST)
+
+
+class WarmthTest(unittest.TestCase):
+    def start(self, fleet=None, **options):
+        return self.serve({"bun.fake": harness.fake(**options)}, fleet)
+
+    def serve(self, files, fleet=None):
+        config = {"models": [{"path": name, "instances": 1} for name in files],
+                  "fleet": {"agent": {"port": 0}, "connections_max": 100, **(fleet or {})}}
+        server = harness.Server(config, files=files)
+        self.addCleanup(server.end)
+        found = re.search(r"agent-check is answered on [^:]+:(\d+)", server.log())
+        server.agent = int(found[1])
+        return server
+
+    def ready(self, server):
+        harness.wait_until(lambda: server.get("/v2/health/ready").status == 200, "ready")
+
+    def haproxy(self, **servers):
+        proxy = HAProxy({name: (each.port, each.agent) for name, each in servers.items()})
+        self.addCleanup(proxy.end)
+        return proxy
+
+    def line(self, server):
+        with socket.create_connection((harness.HOST, server.agent), 10) as asked:
+            return b"".join(iter(lambda: asked.recv(4096), b"")).decode()
+
+    def test_the_record_the_gauges_and_the_agent_say_the_same(self):
+        server = self.start(load_ms=1500 * harness.SLOWNESS)
+        record = server.get("/v2/warmth").body
+        self.assertEqual(record["state"], "starting")
+        self.assertLess(record["warmth"], 1)
+        self.assertRegex(self.line(server), r"^up ready ([5-9]|1\d|2[0-5])% maxconn:2\n$")
+        self.ready(server)
+        record = server.get("/v2/warmth").body
+        self.assertEqual((record["state"], record["warmth"], record["seconds_left"]),
+                         ("ready", 1, 0))
+        self.assertEqual(self.line(server), "up ready 100% maxconn:100\n")
+        metrics = server.metrics()
+        self.assertEqual(metrics["baozi_warmth"].samples[0].value, 1)
+        states = {s.labels["state"]: s.value for s in metrics["baozi_state"].samples}
+        self.assertEqual([state for state, on in states.items() if on], ["ready"])
+
+    def test_a_model_that_cannot_be_loaded_takes_the_replica_out(self):
+        server = self.serve({"bun.onnx": "no model"})
+        harness.wait_until(lambda: server.get("/v2/warmth").body["state"] == "failed", "failed")
+        self.assertEqual(self.line(server), "down#load-failed\n")
+
+    def test_requests_that_wait_and_run_are_counted(self):
+        server = self.start(latency_us=1_500_000)
+        self.ready(server)
+        asked = [Asked(server) for _ in range(2)]
+        harness.wait_until(lambda: server.get("/v2/warmth").body["in_flight"] == 2, "in flight")
+        for each in asked:
+            each.join(20 * harness.SLOWNESS)
+            self.assertEqual(each.answer.status, 200)
+        record = server.get("/v2/warmth").body
+        self.assertEqual((record["in_flight"], record["queue"]), (0, 0))
+
+    def test_haproxys_weight_follows_the_warmth(self):
+        server = self.start(load_ms=3000 * harness.SLOWNESS)
+        proxy = self.haproxy(bun=server)
+        harness.wait_until(lambda: int(proxy.row("bun")["weight"]) <= 25, "a low weight")
+        self.assertEqual(proxy.row("bun")["slim"], "2")
+        self.ready(server)
+        since = time.monotonic()
+        harness.wait_until(lambda: int(proxy.row("bun")["weight"]) == 100, "the whole weight")
+        self.assertLess(time.monotonic() - since, (AGENT_SECONDS + 0.5) * harness.SLOWNESS)
+        self.assertEqual(proxy.row("bun")["slim"], "100")
+
+    def test_a_replica_that_ends_is_left_before_it_goes(self):
+        first = self.start({"drain_delay_ms": 3000 * harness.SLOWNESS})
+        second = self.start()
+        self.ready(first)
+        self.ready(second)
+        proxy = self.haproxy(first=first, second=second)
+        harness.wait_until(lambda: all(int(proxy.row(name)["weight"]) == 100
+                                       for name in ("first", "second")), "both")
+        first.process.terminate()
+        left = harness.wait_until(lambda: "DRAIN" in proxy.row("first")["status"], "drain")
+        self.assertTrue(left)
+        self.assertIsNone(first.process.poll())  # it still answers
+        self.assertEqual(first.post("/v2/models/bun/infer", REQUEST).status, 200)
+        self.assertEqual(first.get("/v2/health/ready").status, 503)
+        while first.process.poll() is None:
+            connection = http.client.HTTPConnection(harness.HOST, proxy.port, timeout=20)
+            connection.request("POST", "/v2/models/bun/infer", json.dumps(REQUEST))
+            self.assertEqual(connection.getresponse().status, 200)
+            connection.close()
+        self.assertEqual(first.process.returncode, 0)
+
+    def test_a_second_signal_ends_the_delay(self):
+        server = self.start({"drain_delay_ms": 3_600_000})
+        self.ready(server)
+        server.process.terminate()
+        harness.wait_until(lambda: server.get("/v2/warmth").body["state"] == "draining", "drain")
+        self.assertEqual(self.line(server), "drain\n")
+        self.assertEqual(server.terminate(), 0)
+
+    def test_a_scanned_agent_port_costs_nothing(self):
+        server = self.start()
+        self.ready(server)
+        for garbage in (b"", b"\xff" * 100_000, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01"):
+            with socket.create_connection((harness.HOST, server.agent), 10) as scan:
+                try:
+                    scan.sendall(garbage)
+                except OSError:
+                    pass  # it hung up already
+        idle = [socket.create_connection((harness.HOST, server.agent), 10) for _ in range(300)]
+        self.assertEqual(self.line(server), "up ready 100% maxconn:100\n")
+        self.assertEqual(server.post("/v2/models/bun/infer", REQUEST).status, 200)
+        for each in idle:
+            each.close()
+
+    def test_an_agent_port_that_is_taken_is_said_at_the_start(self):
+        with socket.create_server((harness.HOST, 0)) as taken:
+            port = taken.getsockname()[1]
+            with self.assertRaisesRegex(AssertionError, f"cannot listen on 127.0.0.1:{port}"):
+                self.start({"agent": {"port": port}})
+
+
+if __name__ == "__main__":
+    harness.main()
