@@ -20,5 +20,6 @@ void add_chat(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);
 void add_coldstart(CLI::App& app, Command& chosen);
 void add_prepare(CLI::App& app, Command& chosen);
+void add_steer(CLI::App& app, Command& chosen);
 
 }  // namespace baozi::apps

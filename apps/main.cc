@@ -43,7 +43,8 @@ int main(int argc, char** argv) {
       "  baozi chat model.gguf\n"
       "  baozi inspect model.onnx\n"
       "  baozi coldstart model.onnx             where the time of a start goes\n"
-      "  baozi prepare baozi.yaml               make the next starts quicker");
+      "  baozi prepare baozi.yaml               make the next starts quicker\n"
+      "  baozi steer haproxy --replica a:8000   a configuration for HAProxy");
   baozi::apps::Command command;
   baozi::apps::add_serve(app, command);
   baozi::apps::add_run(app, command);
@@ -51,6 +52,7 @@ int main(int argc, char** argv) {
   baozi::apps::add_inspect(app, command);
   baozi::apps::add_coldstart(app, command);
   baozi::apps::add_prepare(app, command);
+  baozi::apps::add_steer(app, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
