@@ -82,7 +82,7 @@ def wait_until(condition, what, seconds=20):
 class Server:
     """One `baozi serve`; its log goes to a file, from which the port is read."""
 
-    def __init__(self, what, *arguments, files=None, environment=None):
+    def __init__(self, what, *arguments, files=None, environment=None, port=0):
         """`what`: a config as a dict, or a path; `files`: more files beside it, by relative path;
         `arguments`: more of the command line."""
         self.folder = tempfile.TemporaryDirectory(prefix="baozi-test-")
@@ -91,7 +91,7 @@ class Server:
         if isinstance(what, dict):
             what = self.write("baozi.yaml", yaml.safe_dump(what))
         self.log_file = open(Path(self.folder.name, "log"), "w+")
-        command = [str(BAOZI), "serve", str(what), "--http-port", "0", *map(str, arguments)]
+        command = [str(BAOZI), "serve", str(what), "--http-port", str(port), *map(str, arguments)]
         self.process = subprocess.Popen(
             command, stdout=self.log_file, stderr=subprocess.STDOUT,
             env={**ENVIRONMENT, "XDG_STATE_HOME": self.folder.name, **(environment or {})})

@@ -1,71 +1,32 @@
 """What a replica says of its warmth, and a real HAProxy that acts on it."""
 
-import csv
 import http.client
-import io
 import json
 import re
-import shutil
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 import unittest
-from pathlib import Path
 
 import harness
+from haproxy import HAProxy, free_port
 
 REQUEST = {"inputs": [{"name": "input", "shape": [1, 4], "datatype": "FP32",
                        "data": [1, 2, 3, 4]}]}
 AGENT_SECONDS = 1
 
 
-class HAProxy:
-    """One HAProxy in front of servers: name → (port, agent's port)."""
-
-    def __init__(self, servers):
-        self.folder = tempfile.TemporaryDirectory(prefix="baozi-test-haproxy-")
-        self.stats_path = Path(self.folder.name, "stats")
-        with socket.create_server((harness.HOST, 0)) as free:
-            self.port = free.getsockname()[1]
-        lines = "".join(
-            f"  server {name} {harness.HOST}:{port} weight 100 maxconn 100 check inter 200ms "
-            f"agent-check agent-addr {harness.HOST} agent-port {agent} "
-            f"agent-inter {AGENT_SECONDS}s\n" for name, (port, agent) in servers.items())
-        config = Path(self.folder.name, "haproxy.cfg")
-        config.write_text(
-            f"global\n  stats socket {self.stats_path} level admin\n"
-            "defaults\n  mode http\n  retries 3\n  option redispatch\n"
+def config_for(servers, port):
+    """haproxy.cfg in front of servers that get a little while they are starting: name → (port,
+    agent's port)."""
+    lines = "".join(
+        f"  server {name} {harness.HOST}:{own} weight 100 maxconn 100 check inter 200ms "
+        f"agent-check agent-addr {harness.HOST} agent-port {agent} "
+        f"agent-inter {AGENT_SECONDS}s\n" for name, (own, agent) in servers.items())
+    return ("defaults\n  mode http\n  retries 3\n  option redispatch\n"
             "  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n"
-            f"frontend all\n  bind {harness.HOST}:{self.port}\n  default_backend replicas\n"
+            f"frontend all\n  bind {harness.HOST}:{port}\n  default_backend replicas\n"
             f"backend replicas\n  option httpchk GET /v2/health/live\n{lines}")
-        program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/sbin:/bin")
-        if program is None:
-            raise AssertionError("haproxy is missing; run `make setup`")
-        checked = subprocess.run([program, "-c", "-f", config], capture_output=True, text=True)
-        if checked.returncode != 0:
-            raise AssertionError(checked.stderr)
-        self.process = subprocess.Popen([program, "-db", "-f", config],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        harness.wait_until(self.stats_path.exists, "HAProxy's socket")
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait(20)
-        self.folder.cleanup()
-
-    def row(self, name):
-        """Of HAProxy's statistics."""
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.settimeout(10)
-            asked.connect(str(self.stats_path))
-            asked.sendall(b"show stat\n")
-            text = b"".join(iter(lambda: asked.recv(65536), b"")).decode()
-        for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
-            if row["svname"] == name:
-                return row
-        raise AssertionError(f"no {name} in\n{text}")
 
 
 class Asked(threading.Thread):
@@ -97,7 +58,9 @@ class WarmthTest(unittest.TestCase):
         harness.wait_until(lambda: server.get("/v2/health/ready").status == 200, "ready")
 
     def haproxy(self, **servers):
-        proxy = HAProxy({name: (each.port, each.agent) for name, each in servers.items()})
+        port = free_port()
+        servers = {name: (each.port, each.agent) for name, each in servers.items()}
+        proxy = HAProxy(config_for(servers, port), port)
         self.addCleanup(proxy.end)
         return proxy
 

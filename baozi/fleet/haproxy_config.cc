@@ -18,7 +18,10 @@ std::string haproxy_config(const HaproxyOptions& options) {
     if (!seen.insert(at).second)
       throw Error(Code::kInvalidArgument,
                   fmt::format("replica {} is named twice; remove one --replica", at));
-    servers += fmt::format("    server replica{} {} check inter 1s fall 2 rise 1", seen.size(), at);
+    servers += fmt::format(
+        "    server replica{} {} check inter 1s fall 2 rise 1 observe layer7 "
+        "error-limit 1 on-error mark-down",
+        seen.size(), at);
     if (replica.agent != 0)
       servers += fmt::format(" weight 100 agent-check agent-port {} agent-inter 1s", replica.agent);
     servers += '\n';
@@ -37,7 +40,7 @@ defaults
     # A request that found its replica dead, silent or unready is sent to another. Inference
     # changes nothing in a replica, so POST is repeated too; what is longer than tune.bufsize
     # cannot be kept for that and is not.
-    retries 3
+    retries 5
     option redispatch 1
     retry-on conn-failure empty-response response-timeout 503
 
@@ -50,6 +53,8 @@ backend replicas
     option httpchk
     http-check send meth GET uri /v2/health/ready
     http-check expect status 200
+    # One answer that does not come, and a replica is out until a check finds it well again: who
+    # died has the fewest requests, and would be chosen again and again.
     # The agent says the weight, in percent of the one below. No slowstart: warmth is told, not
     # guessed from time.
 {servers}

@@ -17,11 +17,41 @@ TEST(ReplicaAddress, NamesAndAddressesAreRead) {
 }
 
 TEST(ReplicaAddress, WhatCouldEndAWordOfAConfigurationIsRefused) {
-  for (const std::string text :
-       {"", ":", "a", "a:", ":1", "a:0", "a:65536", "a:-1", "a:+1", "a:1 ", " a:1", "a b:1",
-        "a;b:1", "a{:1", "a#:1", "a\n:1", "a\":1", "$a:1", "a\\:1", "-a:1", "a-:1", "a..b:1",
-        "a.:1", "1.2.3:1", "256.1.1.1:1", "::1:1", "[::1:1", "[a]:1", "[::1;]:1", "a:1,",
-        "a:1,agent", "a:1,agent=", "a:1,agent=0", "a:1,agent=1,agent=2", "a:1,weight=2"})
+  for (const std::string text : {"",
+                                 ":",
+                                 "a",
+                                 "a:",
+                                 ":1",
+                                 "a:0",
+                                 "a:65536",
+                                 "a:-1",
+                                 "a:+1",
+                                 "a:1 ",
+                                 " a:1",
+                                 "a b:1",
+                                 "a;b:1",
+                                 "a{:1",
+                                 "a#:1",
+                                 "a\n:1",
+                                 "a\":1",
+                                 "$a:1",
+                                 "a\\:1",
+                                 "-a:1",
+                                 "a-:1",
+                                 "a..b:1",
+                                 "a.:1",
+                                 "1.2.3:1",
+                                 "256.1.1.1:1",
+                                 "::1:1",
+                                 "[::1:1",
+                                 "[a]:1",
+                                 "[::1;]:1",
+                                 "a:1,",
+                                 "a:1,agent",
+                                 "a:1,agent=",
+                                 "a:1,agent=0",
+                                 "a:1,agent=1,agent=2",
+                                 "a:1,weight=2"})
     EXPECT_THROW(parse_replica(text), Error) << text;
   EXPECT_THROW(parse_replica(std::string("[::1\0;]:1", 10)), Error);
   EXPECT_THROW(parse_replica(std::string(64, 'a') + ":1"), Error);
