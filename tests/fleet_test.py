@@ -97,8 +97,8 @@ class FleetTest(unittest.TestCase):
 
     def mostly_unseen(self, load, replicas):
         """At most what was in flight on so many replicas when they went. HAProxy repeats a request
-        whose connection was refused, closed or silent, but 2.6 answers one that was reset (bytes of it
-        lay unread in a process that was killed) with 502."""
+        whose connection was refused, closed or silent, but 2.6 answers one that was reset (bytes
+        of it lay unread in a process that was killed) with 502."""
         self.assertLessEqual(len(load.failures), CLIENTS * replicas, load.failures)
         for each in load.failures:
             self.assertRegex(each, "^50[234]")

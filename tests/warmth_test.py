@@ -132,6 +132,31 @@ class WarmthTest(unittest.TestCase):
             connection.close()
         self.assertEqual(first.process.returncode, 0)
 
+    def test_answers_carry_a_load_report_when_it_is_wished_for(self):
+        server = self.start({"drain_delay_ms": 3_600_000})
+        self.ready(server)
+        path, wish = "/v2/models/bun/infer", "endpoint-load-metrics-format"
+        self.assertNotIn("endpoint-load-metrics", server.post(path, REQUEST).headers)
+        report = server.post(path, REQUEST, {wish: "json"}).headers["endpoint-load-metrics"]
+        self.assertTrue(report.startswith("JSON "), report)
+        self.assertEqual(json.loads(report[5:])["named_metrics"]["warmth"], 1)
+        report = server.post(path, REQUEST, {wish: "text"}).headers["endpoint-load-metrics"]
+        self.assertRegex(report, r"^TEXT application_utilization=[\d.]+,")
+        answer = server.post(path, REQUEST, {wish: "\xff" * 100})
+        self.assertEqual(answer.status, 200)
+        self.assertNotIn("endpoint-load-metrics", answer.headers)
+        self.assertNotIn("x-envoy-immediate-health-check-fail", answer.headers)
+        server.process.terminate()
+        harness.wait_until(lambda: server.get("/v2/warmth").body["state"] == "draining", "drain")
+        for answer in (server.post(path, REQUEST), server.get("/v2/health/live")):
+            self.assertEqual(answer.headers["x-envoy-immediate-health-check-fail"], "true")
+
+    def test_envoys_health_check_learns_that_a_replica_is_lukewarm(self):
+        server = self.start(load_ms=1500 * harness.SLOWNESS)
+        self.assertEqual(server.get("/v2/health/live").headers["x-envoy-degraded"], "true")
+        self.ready(server)
+        self.assertNotIn("x-envoy-degraded", server.get("/v2/health/live").headers)
+
     def test_a_second_signal_ends_the_delay(self):
         server = self.start({"drain_delay_ms": 3_600_000})
         self.ready(server)

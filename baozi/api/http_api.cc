@@ -23,6 +23,7 @@
 #include "baozi/base/metrics.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/with_deadline.h"
+#include "baozi/fleet/load_report.h"
 #include "baozi/model/stand_in.h"
 
 namespace baozi::api {
@@ -96,6 +97,7 @@ struct HttpApi::Call {
   Verb verb;
   bool rows = false;  // TensorFlow Serving, as row_count
   bool timeline = false;
+  fleet::ReportFormat report = fleet::ReportFormat::kNone;
   RequestTrace* trace;
   Time start;
   Time deadline = kNever;
@@ -157,6 +159,7 @@ Task<net::HttpResponse> HttpApi::answer(net::HttpResponse response) { co_return 
 Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route,
                                        std::unique_ptr<std::string> decoded) {
   Call call(route.verb, request.trace, in_flight_);
+  call.report = fleet::report_format(request.headers.get(fleet::kReportFormatHeader));
   try {
     serves(repository_.find(route.model, version_of(route)), call);
   } catch (const model::NotReady& error) {
@@ -292,6 +295,12 @@ net::HttpResponse HttpApi::finished(Call& call, Code code, net::HttpResponse res
   ModelMetrics& mine = call.metrics != nullptr ? *call.metrics : metrics_of(call.verb, "");
   mine.answered(code, Clock::now() - call.start);
   if (call.trace != nullptr) mine.stages(*call.trace);
+  if (call.report != fleet::ReportFormat::kNone) {
+    response.headers.push_back(
+        {fleet::kLoadReportHeader, fleet::format_load_report(call.report, warmth())});
+  }
+  if (draining_.load(std::memory_order_relaxed))
+    response.headers.push_back({fleet::kEjectHeader, "true"});
   return response;
 }
 

@@ -20,6 +20,7 @@
 #include "baozi/base/metrics.h"
 #include "baozi/coro/sleep.h"
 #include "baozi/coro/this_task.h"
+#include "baozi/fleet/load_report.h"
 
 namespace baozi::api {
 namespace {
@@ -151,7 +152,7 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
     case Verb::kServerMetadata:
       return json_response(format_server_metadata(options_.server_version));
     case Verb::kLive:
-      return json_response(format_flag("live", true));
+      return live();
     case Verb::kReady: {
       const bool ready = serving && repository_.ready();
       return json_response(format_flag("ready", ready), ready ? 200 : 503);
@@ -214,6 +215,17 @@ net::HttpResponse HttpApi::tf_status(const Route& route) const {
   if (versions.empty())
     throw Error(Code::kNotFound, fmt::format("model '{}' has no such version", route.model));
   return json_response(format_tf_status(versions));
+}
+
+// Envoy's health checks learn here whether the replica is to be spared, or left.
+net::HttpResponse HttpApi::live() const {
+  net::HttpResponse response = json_response(format_flag("live", true));
+  if (draining_.load(std::memory_order_relaxed)) {
+    response.headers.push_back({fleet::kEjectHeader, "true"});
+  } else if (!repository_.ready()) {
+    response.headers.push_back({fleet::kDegradedHeader, "true"});
+  }
+  return response;
 }
 
 net::HttpResponse HttpApi::metrics_page() const {

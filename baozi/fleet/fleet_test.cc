@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 
+#include "baozi/fleet/load_report.h"
 #include "baozi/fleet/steering.h"
 #include "baozi/fleet/utilisation.h"
 #include "baozi/fleet/warmth.h"
@@ -60,6 +61,23 @@ TEST(Steering, AWarmthThatIsNoneIsCold) {
   EXPECT_EQ(steer(starting(std::numeric_limits<double>::quiet_NaN())).percent, 5);
   EXPECT_EQ(steer(starting(-3)).percent, 5);
   EXPECT_EQ(steer(starting(7)).percent, 25);
+}
+
+TEST(LoadReport, IsTextOrJsonAsWished) {
+  const Warmth warmth{ReplicaState::kReady, 1, 0, 3, 5, 0.25};
+  EXPECT_EQ(format_load_report(report_format("json"), warmth),
+            R"(JSON {"application_utilization":0.250,"named_metrics":{"warmth":1.000,)"
+            R"("queue":3,"in_flight":5}})");
+  EXPECT_EQ(format_load_report(report_format("text"), warmth),
+            "TEXT application_utilization=0.250,named_metrics.warmth=1.000,"
+            "named_metrics.queue=3,named_metrics.in_flight=5");
+  for (const char* unknown : {"", "bin", "json;", "\xff"})
+    EXPECT_EQ(format_load_report(report_format(unknown), warmth), "");
+}
+
+TEST(LoadReport, WhoIsNotHotYetSaysMoreThanBusy) {
+  EXPECT_THAT(format_load_report(ReportFormat::kText, starting(0.5)),
+              HasSubstr("application_utilization=1.500,"));
 }
 
 TEST(UtilisationMeter, IsTheShareOfTheCoresOverTheLastSeconds) {
