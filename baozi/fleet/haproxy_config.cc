@@ -38,8 +38,9 @@ defaults
     timeout queue 10s
     timeout check 1s
     # A request that found its replica dead, silent or unready is sent to another. Inference
-    # changes nothing in a replica, so POST is repeated too; what is longer than tune.bufsize
-    # cannot be kept for that and is not.
+    # changes nothing in a replica, so POST is repeated too, once it was read whole; what is longer
+    # than tune.bufsize cannot be kept for that and is not.
+    option http-buffer-request
     retries 5
     option redispatch 1
     retry-on conn-failure empty-response response-timeout 503
