@@ -25,7 +25,7 @@ help: ## this list
 
 .PHONY: setup
 setup: ## installs system packages and fetches pinned downloads, for building and testing
-	@setup/setup.sh build models test
+	@setup/setup.sh build models test fleet
 	@$(PREPARE)
 
 .PHONY: build
@@ -36,7 +36,7 @@ build: ## builds everything (Release)
 
 .PHONY: test
 test: ## builds and runs every test (PRESET=dev and others choose the build)
-	@setup/setup.sh build models test
+	@setup/setup.sh build models test fleet
 	@$(PREPARE) --only test
 	@$(MAKE) --no-print-directory build/$(PRESET)/build.ninja
 	@ninja -C build/$(PRESET) -j $(JOBS)
@@ -59,6 +59,22 @@ serve: ## the server on the demo's models, until Ctrl-C
 	@$(MAKE) --no-print-directory build/release/build.ninja
 	@ninja -C build/release -j $(JOBS) baozi
 	@exec build/release/bin/baozi serve $(MODELS)/demo.yaml
+
+.PHONY: fleet
+fleet: ## three replicas behind HAProxy, with Redis and Prometheus, until Ctrl-C
+	@setup/setup.sh build models fleet
+	@$(PREPARE) --only demo
+	@$(MAKE) --no-print-directory build/release/build.ninja
+	@ninja -C build/release -j $(JOBS) baozi
+	@exec python3 tools/fleet/start.py --baozi build/release/bin/baozi --models $(MODELS) $(FLEET)
+
+.PHONY: test-fleet
+test-fleet: ## a fleet under load while replicas come and go; writes docs/benchmarks-fleet.md
+	@setup/setup.sh build models fleet
+	@$(PREPARE) --only demo
+	@$(MAKE) --no-print-directory build/release/build.ninja
+	@ninja -C build/release -j $(JOBS) baozi
+	@python3 tools/bench/fleet.py --build build/release --cache $(CACHE) $(TEST_FLEET)
 
 .PHONY: bench
 bench: ## the benchmarks and their peers; writes docs/benchmarks.md

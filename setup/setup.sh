@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Gets a Debian machine ready: system packages, then pinned and hash-checked downloads.
 #
-#   setup/setup.sh [PART…]     build (when none is named), models, test, bench, bench-llm, fuzz,
-#                              format
+#   setup/setup.sh [PART…]     build (when none is named), models, test, fleet, bench, bench-llm,
+#                              fuzz, format
 #
 # A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime and
 # llama.cpp for `build`; Python environments for `models` (which prepares them), `test` (its
@@ -30,8 +30,8 @@ done
 
 parts=("${@:-build}")
 for part in "${parts[@]}"; do
-  [[ $part =~ ^(build|test|bench|bench-llm|fuzz|format|models)$ ]] ||
-    die "setup: unknown part $part" "Parts: build test bench bench-llm fuzz format models"
+  [[ $part =~ ^(build|test|fleet|bench|bench-llm|fuzz|format|models)$ ]] ||
+    die "setup: unknown part $part" "Parts: build test fleet bench bench-llm fuzz format models"
 done
 
 make_cache
