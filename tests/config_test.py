@@ -18,7 +18,8 @@ EVERYTHING = """
 http: {host: 127.0.0.1, port: 0, body_bytes_max: 1000000, connections_max: 100,
        head_timeout_ms: 1000, idle_timeout_ms: 2000, drain_timeout_ms: 0}
 hold: {requests_max: 10, timeout_ms: 500}
-fleet: {agent: {host: 127.0.0.1, port: 0}, connections_max: 10, drain_delay_ms: 1000}
+fleet: {agent: {host: 127.0.0.1, port: 0}, connections_max: 10, drain_delay_ms: 1000,
+        load_reports: always}
 memory_bytes_max: 1000000000
 loads_max: 2
 reload_ms: 1000
@@ -94,6 +95,10 @@ BAD = {
     "a change-over": ("models: [{path: a.fake, versions: {change_over: x}}]", "keep_serving"),
     "when to load": ("models: [{path: a.fake, load: never}]", "on_demand"),
     "a negative hold": ("hold: {requests_max: -1}\nmodels: [{path: bun.fake}]", "10000000"),
+    "an agent's port": ("fleet: {agent: {port: 65536}}\nmodels: [{path: bun.fake}]", "65535"),
+    "unknown key in fleet": ("fleet: {agents: {}}\nmodels: [{path: bun.fake}]", "agent"),
+    "load reports": ("fleet: {load_reports: often}\nmodels: [{path: bun.fake}]", "on_request"),
+    "a negative delay": ("fleet: {drain_delay_ms: -1}\nmodels: [{path: bun.fake}]", "86400000"),
     "no path": ("models: [{name: x}]", "path"),
     "no type": ("pipelines: [{name: x}]", "type"),
     "nothing": ("http: {port: 1}", "nothing to serve"),

@@ -87,7 +87,19 @@ class WarmthTest(unittest.TestCase):
     def test_a_model_that_cannot_be_loaded_takes_the_replica_out(self):
         server = self.serve({"bun.onnx": "no model"})
         harness.wait_until(lambda: server.get("/v2/warmth").body["state"] == "failed", "failed")
-        self.assertEqual(self.line(server), "down#load-failed\n")
+        self.assertEqual(self.line(server), "down #load-failed\n")
+
+    def test_haproxy_takes_a_replica_back_once_its_model_can_be_loaded(self):
+        server = self.serve({"bun.fake": "latency_us: never"})
+        proxy = self.haproxy(bun=server)
+        harness.wait_until(lambda: proxy.row("bun")["status"].startswith("DOWN"), "down")
+        server.write("bun.fake", harness.fake())
+        self.assertEqual(server.post("/v2/repository/models/bun/load").status, 200)
+        harness.wait_until(lambda: proxy.row("bun")["status"].startswith("UP"), "up")
+        harness.wait_until(lambda: int(proxy.row("bun")["weight"]) == 100, "its whole weight")
+        states = server.metrics()["baozi_model_state"].samples
+        self.assertEqual([sample.labels for sample in states],
+                         [{"model": "bun", "version": "1", "state": "READY"}])
 
     def test_requests_that_wait_and_run_are_counted(self):
         server = self.start(latency_us=1_500_000)
@@ -150,6 +162,28 @@ class WarmthTest(unittest.TestCase):
         harness.wait_until(lambda: server.get("/v2/warmth").body["state"] == "draining", "drain")
         for answer in (server.post(path, REQUEST), server.get("/v2/health/live")):
             self.assertEqual(answer.headers["x-envoy-immediate-health-check-fail"], "true")
+
+    def test_load_reports_may_be_said_to_all_and_of_every_protocol(self):
+        server = self.start({"load_reports": "always"})
+        self.ready(server)
+        for path, body, status in (("/v2/models/bun/infer", REQUEST, 200),
+                                   ("/v2/models/no/infer", REQUEST, 404),
+                                   ("/v1/models/bun:predict", {"instances": [[1, 2, 3, 4]]}, 200),
+                                   ("/v1/embeddings", {"input": "bun"}, 404)):
+            with self.subTest(path):
+                answer = server.post(path, body)
+                self.assertEqual(answer.status, status, answer.body)
+                self.assertRegex(answer.headers["endpoint-load-metrics"],
+                                 r"^TEXT application_utilization=[\d.]+,")
+
+    def test_a_replica_that_computes_says_so(self):
+        server = self.start(latency_us=1000)
+        self.ready(server)
+        self.assertIn("utilisation", server.get("/v2/warmth").body)
+        end = time.monotonic() + 2
+        while time.monotonic() < end:  # parsing takes the cores, too
+            server.post("/v2/models/bun/infer", REQUEST)
+        self.assertGreater(server.get("/v2/warmth").body["utilisation"], 0)
 
     def test_envoys_health_check_learns_that_a_replica_is_lukewarm(self):
         server = self.start(load_ms=1500 * harness.SLOWNESS)

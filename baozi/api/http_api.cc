@@ -23,7 +23,6 @@
 #include "baozi/base/metrics.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/with_deadline.h"
-#include "baozi/fleet/load_report.h"
 #include "baozi/model/stand_in.h"
 
 namespace baozi::api {
@@ -114,8 +113,8 @@ HttpApi::HttpApi(model::Repository& repository, HttpApiOptions options)
       options_(std::move(options)),
       in_flight_(metrics::gauge("baozi_requests_in_flight", "Inference requests being worked on")),
       hold_(repository, options_.hold),
-      openai_(repository, {options_.cpu, options_.gate, &hold_, &in_flight_, options_.caches}),
-      utilisation_(options_.cores) {}
+      warmth_(repository, hold_, in_flight_, options_.cores),
+      openai_(repository, {options_.cpu, options_.gate, &hold_, &in_flight_, options_.caches}) {}
 
 HttpApi::~HttpApi() = default;
 
@@ -146,7 +145,7 @@ Task<net::HttpResponse> HttpApi::handle(net::HttpRequest request) {
     case Verb::kEmbeddings:
     case Verb::kTokenize:
     case Verb::kDetokenize:
-      return openai_.handle(std::move(request), route.verb);
+      return answer_openai(std::move(request), route.verb);
     default:
       return answer_other(std::move(request), route, std::move(decoded));
   }
@@ -154,12 +153,33 @@ Task<net::HttpResponse> HttpApi::handle(net::HttpRequest request) {
 
 Task<net::HttpResponse> HttpApi::answer(net::HttpResponse response) { co_return response; }
 
+fleet::ReportFormat HttpApi::wished_report(const net::HttpRequest& request) const {
+  const std::string_view wish = request.headers.get(fleet::kReportFormatHeader);
+  const fleet::ReportFormat format = fleet::report_format(wish);
+  return format != fleet::ReportFormat::kNone ? format : options_.reports;
+}
+
+// Not a coroutine: who wishes for no report has no frame for it.
+Task<net::HttpResponse> HttpApi::answer_openai(net::HttpRequest request, Verb verb) {
+  const fleet::ReportFormat format = wished_report(request);
+  Task<net::HttpResponse> answering = openai_.handle(std::move(request), verb);
+  if (format == fleet::ReportFormat::kNone && !warmth_.draining()) return answering;
+  return reported(std::move(answering), format);
+}
+
+Task<net::HttpResponse> HttpApi::reported(Task<net::HttpResponse> answering,
+                                          fleet::ReportFormat format) {
+  net::HttpResponse response = co_await std::move(answering);
+  warmth_.add_headers(format, response);
+  co_return response;
+}
+
 // Not a coroutine: the request's bytes, its route and its parsed form are gone from memory when it
 // waits, but for what the tensors lie in. Large bodies are parsed on the CPU pool.
 Task<net::HttpResponse> HttpApi::infer(net::HttpRequest request, Route route,
                                        std::unique_ptr<std::string> decoded) {
   Call call(route.verb, request.trace, in_flight_);
-  call.report = fleet::report_format(request.headers.get(fleet::kReportFormatHeader));
+  call.report = wished_report(request);
   try {
     serves(repository_.find(route.model, version_of(route)), call);
   } catch (const model::NotReady& error) {
@@ -295,12 +315,7 @@ net::HttpResponse HttpApi::finished(Call& call, Code code, net::HttpResponse res
   ModelMetrics& mine = call.metrics != nullptr ? *call.metrics : metrics_of(call.verb, "");
   mine.answered(code, Clock::now() - call.start);
   if (call.trace != nullptr) mine.stages(*call.trace);
-  if (call.report != fleet::ReportFormat::kNone) {
-    response.headers.push_back(
-        {fleet::kLoadReportHeader, fleet::format_load_report(call.report, warmth())});
-  }
-  if (draining_.load(std::memory_order_relaxed))
-    response.headers.push_back({fleet::kEjectHeader, "true"});
+  warmth_.add_headers(call.report, response);
   return response;
 }
 

@@ -9,7 +9,6 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,11 +16,12 @@
 #include "baozi/api/hold.h"
 #include "baozi/api/model_control.h"
 #include "baozi/api/openai_api.h"
+#include "baozi/api/replica_warmth.h"
 #include "baozi/api/request_metrics.h"
 #include "baozi/api/routes.h"
 #include "baozi/base/bytes.h"
 #include "baozi/coro/executor.h"
-#include "baozi/fleet/utilisation.h"
+#include "baozi/fleet/load_report.h"
 #include "baozi/fleet/warmth.h"
 #include "baozi/model/model_cache.h"
 #include "baozi/model/repository.h"
@@ -46,6 +46,8 @@ struct HttpApiOptions {
   pipeline::Gate* gate = nullptr;   // whom to let in beyond what each model says; null: everybody
   HoldOptions hold = {};            // of requests whose model is still being brought up
   model::ResponseCaches* caches = nullptr;  // what is answered while its model loads; null: nothing
+  // Of load reports that nobody has wished for.
+  fleet::ReportFormat reports = fleet::ReportFormat::kNone;
 };
 
 class HttpApi final : public net::HttpHandler {
@@ -57,10 +59,10 @@ class HttpApi final : public net::HttpHandler {
   Task<net::HttpResponse> handle(net::HttpRequest request) override;
 
   // What balancers are to know of this replica now.
-  fleet::Warmth warmth() const;
+  fleet::Warmth warmth() const { return warmth_.read(); }
 
   // From now on health says "draining", with 503.
-  void set_draining() noexcept { draining_.store(true, std::memory_order_relaxed); }
+  void set_draining() noexcept { warmth_.set_draining(); }
 
  private:
   struct Call;
@@ -75,6 +77,9 @@ class HttpApi final : public net::HttpHandler {
   Task<net::HttpResponse> answer_other(net::HttpRequest request, Route route,
                                        std::unique_ptr<std::string> decoded);
   static Task<net::HttpResponse> answer(net::HttpResponse response);
+  fleet::ReportFormat wished_report(const net::HttpRequest& request) const;
+  Task<net::HttpResponse> answer_openai(net::HttpRequest request, Verb verb);
+  Task<net::HttpResponse> reported(Task<net::HttpResponse> answering, fleet::ReportFormat format);
   Task<net::HttpResponse> record_trace(net::HttpRequest request);
   Task<net::HttpResponse> control(Route route);
   net::HttpResponse describe(const net::HttpRequest& request, const Route& route) const;
@@ -108,10 +113,8 @@ class HttpApi final : public net::HttpHandler {
   RequestMetrics tfserving_metrics_{"tfserving"};
   prometheus::Gauge& in_flight_;
   Hold hold_;
+  ReplicaWarmth warmth_;
   OpenAiApi openai_;
-  mutable std::mutex utilisation_mutex_;
-  mutable fleet::UtilisationMeter utilisation_;  // guarded by utilisation_mutex_
-  std::atomic<bool> draining_{false};
   std::atomic<bool> recording_{false};  // one trace at a time
 };
 

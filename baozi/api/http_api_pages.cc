@@ -66,20 +66,6 @@ double trace_seconds(std::string_view query) {
   return seconds;
 }
 
-fleet::ReplicaState replica_state(model::Readiness readiness) {
-  switch (readiness) {
-    case model::Readiness::kReady:
-      return fleet::ReplicaState::kReady;
-    case model::Readiness::kDegraded:
-      return fleet::ReplicaState::kDegraded;
-    case model::Readiness::kFailed:
-      return fleet::ReplicaState::kFailed;
-    case model::Readiness::kStarting:
-      break;
-  }
-  return fleet::ReplicaState::kStarting;
-}
-
 }  // namespace
 
 Task<net::HttpResponse> HttpApi::answer_other(
@@ -135,7 +121,7 @@ Task<net::HttpResponse> HttpApi::control(Route route) {
 }
 
 net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route& route) const {
-  const bool serving = !draining_.load(std::memory_order_relaxed);
+  const bool serving = !warmth_.draining();
   switch (route.verb) {
     case Verb::kHello:
       return hello(options_.server_version);
@@ -220,7 +206,7 @@ net::HttpResponse HttpApi::tf_status(const Route& route) const {
 // Envoy's health checks learn here whether the replica is to be spared, or left.
 net::HttpResponse HttpApi::live() const {
   net::HttpResponse response = json_response(format_flag("live", true));
-  if (draining_.load(std::memory_order_relaxed)) {
+  if (warmth_.draining()) {
     response.headers.push_back({fleet::kEjectHeader, "true"});
   } else if (!repository_.ready()) {
     response.headers.push_back({fleet::kDegradedHeader, "true"});
@@ -233,29 +219,12 @@ net::HttpResponse HttpApi::metrics_page() const {
   return text_response("text/plain; version=0.0.4; charset=utf-8",
                        metrics::render() + render_language_load(repository_) +
                            render_cold_start(cold_start::record()) +
-                           fleet::render_warmth(warmth()));
-}
-
-fleet::Warmth HttpApi::warmth() const {
-  const Progress progress = progress_of(repository_.index());
-  fleet::Warmth warmth{.state = draining_.load(std::memory_order_relaxed)
-                                    ? fleet::ReplicaState::kDraining
-                                    : replica_state(repository_.readiness()),
-                       .warmth = progress.done,
-                       .seconds_left = progress.seconds_left};
-  if (warmth.state == fleet::ReplicaState::kFailed) warmth.warmth = 0;
-  warmth.queue =
-      static_cast<int>(hold_.held()) + static_cast<int>(metrics::total("baozi_queue_length"));
-  warmth.in_flight = static_cast<int>(in_flight_.Value());
-  const double busy = metrics::total("baozi_compute_seconds");
-  const std::lock_guard lock(utilisation_mutex_);
-  warmth.utilisation = utilisation_.read(Clock::now(), busy);
-  return warmth;
+                           render_states(repository_.index()) + fleet::render_warmth(warmth()));
 }
 
 net::HttpResponse HttpApi::health() const {
   const model::Readiness readiness = repository_.readiness();
-  const bool draining = draining_.load(std::memory_order_relaxed);
+  const bool draining = warmth_.draining();
   return json_response(
       format_health(draining ? "draining" : model::readiness_name(readiness), repository_.index()),
       readiness == model::Readiness::kReady && !draining ? 200 : 503);

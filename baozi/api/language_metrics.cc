@@ -5,6 +5,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <functional>
 #include <mutex>
 #include <utility>
@@ -132,6 +133,16 @@ LanguageMetrics& LanguageMetricsByModel::of(std::string_view model) {
   std::unique_ptr<LanguageMetrics>& slot = models_[std::string(model)];
   if (slot == nullptr) slot = std::make_unique<LanguageMetrics>(std::string(model));
   return *slot;
+}
+
+LanguageUse language_use(const model::Repository& repository) {
+  LanguageUse most;
+  for (const auto& [model, load] : loads(repository)) {
+    if (load.running_max > 0)
+      most.slots = std::max(most.slots, static_cast<double>(load.running) / load.running_max);
+    most.kv_cache = std::max(most.kv_cache, usage(load));
+  }
+  return most;
 }
 
 std::string render_language_load(const model::Repository& repository) {

@@ -63,4 +63,12 @@ class LanguageMetricsByModel {
 // names that vLLM gave them, which the Gateway API's endpoint picker looks for, and by ours.
 std::string render_language_load(const model::Repository& repository);
 
+// How far the most used language model that is ready is used up.
+struct LanguageUse {
+  double slots = 0;  // requests that run by those that may run at once
+  double kv_cache =
+      -1;  // share of the KV memory that running requests use; negative: no such model
+};
+LanguageUse language_use(const model::Repository& repository);
+
 }  // namespace baozi::api

@@ -168,6 +168,21 @@ std::string format_cold_start(const cold_start::Record& record) {
   return out;
 }
 
+std::string render_states(std::span<const model::VersionStatus> index) {
+  prometheus::MetricFamily family{"baozi_model_state",
+                                  "1 for the state that a version of a model is in",
+                                  prometheus::MetricType::Gauge,
+                                  {}};
+  for (const model::VersionStatus& status : index) {
+    prometheus::ClientMetric& metric = family.metric.emplace_back();
+    metric.label = {{"model", status.name},
+                    {"version", status.version},
+                    {"state", std::string(model::state_name(status.state))}};
+    metric.gauge.value = 1;
+  }
+  return prometheus::TextSerializer().Serialize({std::move(family)});
+}
+
 std::string render_cold_start(const cold_start::Record& record) {
   using prometheus::MetricType;
   prometheus::MetricFamily phases{"baozi_start_phase_seconds",

@@ -33,4 +33,7 @@ std::string format_cold_start(const cold_start::Record& record);
 // The same for Prometheus: seconds of each phase, the first of its name and subject.
 std::string render_cold_start(const cold_start::Record& record);
 
+// baozi_model_state{model,version,state}: 1 for the state that a version is in, no row for others.
+std::string render_states(std::span<const model::VersionStatus> index);
+
 }  // namespace baozi::api

@@ -54,7 +54,7 @@ TEST(Steering, DoesNotTouchALimitThatItCouldNotSayBack) {
 
 TEST(Steering, WhoEndsOrFailedGetsNothing) {
   EXPECT_EQ(haproxy_agent_line(steer({.state = ReplicaState::kDraining}), 9), "drain\n");
-  EXPECT_EQ(haproxy_agent_line(steer({.state = ReplicaState::kFailed}), 9), "down#load-failed\n");
+  EXPECT_EQ(haproxy_agent_line(steer({.state = ReplicaState::kFailed}), 9), "down #load-failed\n");
 }
 
 TEST(Steering, AWarmthThatIsNoneIsCold) {
@@ -73,6 +73,14 @@ TEST(LoadReport, IsTextOrJsonAsWished) {
             "named_metrics.queue=3,named_metrics.in_flight=5");
   for (const char* unknown : {"", "bin", "json;", "\xff"})
     EXPECT_EQ(format_load_report(report_format(unknown), warmth), "");
+}
+
+TEST(LoadReport, SaysHowFullALanguageModelsMemoryIsWhereThereIsOne) {
+  const Warmth warmth{.state = ReplicaState::kReady, .warmth = 1, .kv_cache = 0.25};
+  EXPECT_THAT(format_load_report(ReportFormat::kText, warmth),
+              HasSubstr(",named_metrics.kv_cache_utilization=0.250"));
+  EXPECT_THAT(format_load_report(ReportFormat::kJson, warmth),
+              HasSubstr(R"(,"kv_cache_utilization":0.250}})"));
 }
 
 TEST(LoadReport, WhoIsNotHotYetSaysMoreThanBusy) {

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace baozi::fleet {
 
@@ -13,24 +16,27 @@ ReportFormat report_format(std::string_view wish) noexcept {
 }
 
 std::string format_load_report(ReportFormat format, const Warmth& warmth) {
+  if (format == ReportFormat::kNone) return {};
   const bool lukewarm = warmth.state == ReplicaState::kStarting;
   const double busy =
       lukewarm ? std::max(warmth.utilisation, 2 - warmth.warmth) : warmth.utilisation;
-  switch (format) {
-    case ReportFormat::kNone:
-      break;
-    case ReportFormat::kText:
-      return fmt::format(
-          "TEXT application_utilization={:.3f},named_metrics.warmth={:.3f},named_metrics.queue={},"
-          "named_metrics.in_flight={}",
-          busy, warmth.warmth, warmth.queue, warmth.in_flight);
-    case ReportFormat::kJson:
-      return fmt::format(
-          R"(JSON {{"application_utilization":{:.3f},"named_metrics":{{"warmth":{:.3f},)"
-          R"("queue":{},"in_flight":{}}}}})",
-          busy, warmth.warmth, warmth.queue, warmth.in_flight);
+  std::vector<std::pair<std::string_view, std::string>> named{
+      {"warmth", fmt::format("{:.3f}", warmth.warmth)},
+      {"queue", std::to_string(warmth.queue)},
+      {"in_flight", std::to_string(warmth.in_flight)}};
+  if (warmth.kv_cache >= 0)
+    named.emplace_back("kv_cache_utilization", fmt::format("{:.3f}", warmth.kv_cache));
+
+  std::string metrics;
+  if (format == ReportFormat::kText) {
+    for (const auto& [name, value] : named)
+      metrics += fmt::format(",named_metrics.{}={}", name, value);
+    return fmt::format("TEXT application_utilization={:.3f}{}", busy, metrics);
   }
-  return {};
+  for (const auto& [name, value] : named)
+    metrics += fmt::format(R"({}"{}":{})", metrics.empty() ? "" : ",", name, value);
+  return fmt::format(R"(JSON {{"application_utilization":{:.3f},"named_metrics":{{{}}}}})", busy,
+                     metrics);
 }
 
 }  // namespace baozi::fleet

@@ -29,7 +29,8 @@ std::string haproxy_agent_line(const Steering& steering, int connections_max) {
     case Steering::Move::kDrain:
       return "drain\n";
     case Steering::Move::kDown:
-      return "down#load-failed\n";
+      // With the space: HAProxy takes "down#load-failed" for a word that it does not know.
+      return "down #load-failed\n";
     case Steering::Move::kUp:
       break;
   }

@@ -52,7 +52,8 @@ std::string render_warmth(const Warmth& warmth) {
   add("baozi_warmth", "How much of what is served has been proved, from 0 to 1", warmth.warmth);
   add("baozi_queue", "Requests that wait for an instance, or for their model to come",
       warmth.queue);
-  add("baozi_utilisation", "Share of the cores that engines of tensors kept busy",
+  add("baozi_utilisation",
+      "Share of the cores that were busy, or of a language model's requests at once",
       warmth.utilisation);
   if (warmth.seconds_left >= 0)
     add("baozi_seconds_to_ready", "Until all is ready, estimated", warmth.seconds_left);

@@ -25,8 +25,9 @@ struct Warmth {
   double seconds_left = -1;  // until ready, estimated; 0: nothing is coming; negative: nobody knows
   int queue = 0;             // requests that wait for an instance, or for their model to come
   int in_flight = 0;         // inference requests that wait or run
-  double utilisation = 0;    // share of the cores that engines of tensors kept busy, see
-                             // utilisation.h
+  double utilisation = 0;    // share of the cores that were busy over the last seconds, or of
+                             // the requests that a language model runs at once
+  double kv_cache = -1;      // share of a language model's KV memory in use; negative: none
 };
 
 // {"state":"starting","warmth":0.420,"seconds_left":1.25,"queue":3,"in_flight":5,

@@ -24,6 +24,8 @@ FleetConfig read_fleet(YamlReader reader) {
       static_cast<int>(reader.integer("connections_max", fleet.connections_max, 0, 1'000'000));
   fleet.drain_delay = std::chrono::milliseconds(
       reader.integer("drain_delay_ms", fleet.drain_delay.count(), 0, kDayMs));
+  fleet.report_always =
+      reader.choice("load_reports", "on_request", {"on_request", "always"}) == "always";
   reader.finish();
   return fleet;
 }

@@ -23,6 +23,7 @@ struct FleetConfig {
   int connections_max = 0;     // `maxconn` of this server in HAProxy's configuration; 0: not known
   // After SIGTERM: how long requests are still taken, so that balancers see it first.
   std::chrono::milliseconds drain_delay{0};
+  bool report_always = false;  // load reports also to who has not wished for one
 };
 
 // The mapping under "fleet". Errors: as YamlReader's.

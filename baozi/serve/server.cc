@@ -143,7 +143,9 @@ class Server::Impl {
                      .gate = &gate_,
                      .hold = {.requests_max = static_cast<std::size_t>(config_.hold.requests_max),
                               .timeout = config_.hold.timeout},
-                     .caches = caches_.get()}};
+                     .caches = caches_.get(),
+                     .reports = config_.fleet.report_always ? fleet::ReportFormat::kText
+                                                            : fleet::ReportFormat::kNone}};
   Event stop_;
   std::exception_ptr fatal_;  // why the server must end; written before stop_ is set
   AsioExecutor io_{"io"};
