@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <thread>
 #include <vector>
 
+#include "baozi/base/cores.h"
 #include "baozi/base/error.h"
 #include "baozi/pipeline/plugin.h"
 #include "baozi/serve/loader.h"
@@ -38,8 +38,7 @@ serve::Config without_warmup(serve::Config config) {
 
 OneShot::OneShot(const std::filesystem::path& path)
     : config_(without_warmup(serve::config_for(path))),
-      cpu_(config_.cpu_threads > 0 ? config_.cpu_threads
-                                   : static_cast<int>(std::thread::hardware_concurrency())) {
+      cpu_(config_.cpu_threads > 0 ? config_.cpu_threads : usable_cores()) {
   serve::ready_registry();
   for (const auto& plugin : config_.plugins) pipeline::load_plugin(plugin);
 }

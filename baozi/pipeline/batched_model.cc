@@ -5,8 +5,8 @@
 #include <prometheus/gauge.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "baozi/base/cores.h"
 #include "baozi/base/error.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/coro/with_deadline.h"
@@ -29,8 +29,7 @@ BatchedModelOptions checked(BatchedModelOptions options, const engine::Model& mo
   if (options.batch.hold_share < 0 || options.batch.hold_share > 1)
     fail("hold_share must be in 0 … 1");
   if (!model.signature().batchable()) options.batch.max_batch = 1;
-  if (options.instances == 0)
-    options.instances = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (options.instances == 0) options.instances = usable_cores();
   if (!model.capabilities().concurrent_instances) options.instances = 1;
   return options;
 }

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
+#include "baozi/base/cores.h"
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
 #include "baozi/coro/lane.h"
@@ -26,7 +26,7 @@ constexpr auto kRetirePoll = std::chrono::milliseconds(5);
 
 std::size_t lane_count(const Config& config) {
   if (config.loads_max > 0) return static_cast<std::size_t>(config.loads_max);
-  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kLanesMax);
+  return std::min(static_cast<std::size_t>(usable_cores()), kLanesMax);
 }
 
 }  // namespace

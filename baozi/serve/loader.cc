@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
+#include "baozi/base/cores.h"
 #include "baozi/base/log.h"
 #include "baozi/engine/engine.h"
 #include "baozi/llm/scheduled_language.h"
@@ -31,8 +31,7 @@ pipeline::BatchOptions batch_options(const ModelConfig& model) {
 // An unset value is one instance a core, fewer when each uses several threads.
 int instance_count(const ModelConfig& model) {
   if (model.instances > 0) return model.instances;
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  return std::max(1, cores / model.options.threads);
+  return std::max(1, usable_cores() / model.options.threads);
 }
 
 // Ids for the past of conversations, beyond those of the answers at once.

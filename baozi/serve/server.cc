@@ -13,6 +13,7 @@
 
 #include "baozi/api/http_api.h"
 #include "baozi/base/cold_start.h"
+#include "baozi/base/cores.h"
 #include "baozi/base/log.h"
 #include "baozi/coro/asio/asio_await.h"
 #include "baozi/coro/asio/asio_executor.h"
@@ -42,7 +43,7 @@ namespace {
 
 int cpu_threads(const Config& config) {
   if (config.cpu_threads > 0) return config.cpu_threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return usable_cores();
 }
 
 bool wants_cache(const Config& config) {
@@ -137,7 +138,7 @@ class Server::Impl {
   pipeline::Gate gate_{{.requests_max = static_cast<std::size_t>(config_.requests_max)}};
   api::HttpApi api_{repository_,
                     {.server_version = BAOZI_VERSION,
-                     .cores = static_cast<int>(std::thread::hardware_concurrency()),
+                     .cores = usable_cores(),
                      .cpu = &cpu_,
                      .control = &life_cycle_,
                      .gate = &gate_,

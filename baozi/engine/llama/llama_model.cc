@@ -7,9 +7,9 @@
 #include <future>
 #include <mutex>
 #include <string_view>
-#include <thread>
 #include <utility>
 
+#include "baozi/base/cores.h"
 #include "baozi/base/error.h"
 #include "baozi/engine/llama/builtin_chat.h"
 #include "baozi/engine/llama/llama_chat.h"
@@ -228,8 +228,7 @@ void FreeLlamaModel::operator()(llama_model* model) const noexcept { llama_model
 std::shared_ptr<LanguageModel> load_llama_model(const std::filesystem::path& file,
                                                 LanguageFacts facts, LanguageOptions options,
                                                 const StopToken& stop) {
-  if (options.threads == 0)
-    options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  if (options.threads == 0) options.threads = usable_cores();
   std::shared_future<LlamaModelHandle> words = std::async(std::launch::async, load_words, file);
   LlamaModelHandle model = load_weights(file, facts, options, stop);
   LlamaAdapters adapters = load_adapters(model.get(), options);
