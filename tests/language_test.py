@@ -226,6 +226,20 @@ class RestartTest(unittest.TestCase):
             self.assertGreater(cached(body), 200)
             self.assertEqual(text(body), said)
 
+    def test_a_replica_that_joins_knows_what_the_others_share(self):
+        with serving(prefixes=self.folder) as first:
+            for question in ("one", "two"):
+                said = text(complete(first, f"{SYSTEM} Tell me about bun {question}."))
+            harness.wait_until(self.files, "the beginning is on disk")
+            with serving(prefixes=self.folder) as joined:
+                body = complete(joined, f"{SYSTEM} Tell me about bun two.")
+                self.assertGreater(cached(body), 200)
+                self.assertEqual(text(body), said)
+            # Who left took nothing away from the one that stays.
+            again = complete(first, f"{SYSTEM} Tell me about bun two.")
+            self.assertEqual(text(again), said)
+            self.assertTrue(self.files())
+
     def test_another_kind_of_memory_computes_anew(self):
         self.share()
         with serving(prefixes=self.folder, kv="q8_0") as server:
