@@ -7,6 +7,7 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/resources.h"
 #include "baozi/engine/engine.h"
 #include "baozi/engine/language.h"
 #include "baozi/serve/config.h"
@@ -82,6 +83,12 @@ void inspect_version(const serve::ModelConfig& model, const serve::ModelVersion&
   print_metadata(loaded->metadata());
 }
 
+int print_resources(const std::string& path) {
+  serve::ready_registry();
+  fmt::print("{}", format_resources(resources_of(serve::config_for(path)), path));
+  return 0;
+}
+
 int inspect(const std::string& path, const std::string& name) {
   serve::ready_registry();
   const serve::Config config = serve::config_for(path);
@@ -103,6 +110,7 @@ void add_inspect(CLI::App& app, Command& chosen) {
   struct Options {
     std::string path;
     std::string name;
+    bool resources = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command =
@@ -110,9 +118,17 @@ void add_inspect(CLI::App& app, Command& chosen) {
   command
       ->add_option("model", options->path, "A model file, a folder of models, or a config (.yaml)")
       ->required();
-  command->add_option("--name", options->name, "Only this model");
-  command->callback(
-      [options, &chosen] { chosen = [options] { return inspect(options->path, options->name); }; });
+  CLI::Option* name = command->add_option("--name", options->name, "Only this model");
+  command
+      ->add_flag("--resources", options->resources,
+                 "What a container needs for all of it, as in a Kubernetes manifest")
+      ->excludes(name);
+  command->callback([options, &chosen] {
+    chosen = [options] {
+      return options->resources ? print_resources(options->path)
+                                : inspect(options->path, options->name);
+    };
+  });
 }
 
 }  // namespace baozi::apps

@@ -15,6 +15,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 import harness
+import yaml
 
 REQUEST = {"inputs": [{"name": "a", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]},
                       {"name": "b", "shape": [1, 4], "datatype": "FP32", "data": [1, 1, 1, 1]}]}
@@ -227,6 +228,36 @@ class InspectTest(CommandTest):
         language = harness.run("inspect", harness.model("smollm2")).stdout
         for part in ("llama 0.5", "KV memory", "49152 words", "8192 tokens", "has a template"):
             self.assertIn(part, language)
+
+    def test_resources_are_enough(self):
+        config = self.folder / "resources.yaml"
+        config.write_text(yaml.safe_dump({
+            "cache": {"bytes_max": 64 << 20},
+            "models": [{"path": harness.model("minilm"), "instances": 2, "cache": True},
+                       {"path": harness.model("efficientnet_lite0"), "instances": 1},
+                       {"path": harness.model("smollm2"), "language": {"context": 1024}}]}))
+        done = harness.run("inspect", config, "--resources")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        resources = yaml.safe_load(done.stdout)["resources"]
+        self.assertEqual(resources["requests"]["cpu"], "2")
+        memory = resources["requests"]["memory"]
+        self.assertEqual(resources["limits"]["memory"], memory)
+        self.assertRegex(memory, r"^\d+Mi$")
+        server = harness.Server(config)
+        self.addCleanup(server.end)
+        server.wait_ready()
+        tokens = {"inputs": [
+            {"name": name, "shape": [4, 64], "datatype": "INT64", "data": [1] * 256}
+            for name in ("input_ids", "attention_mask", "token_type_ids")]}
+        for _ in range(4):
+            self.assertEqual(server.post("/v2/models/minilm/infer", tokens).status, 200)
+        self.assertEqual(server.post("/v1/completions", {"prompt": "A bun", "max_tokens": 8}).status,
+                         200)
+        if os.environ.get("BAOZI_SANITIZED") != "1":  # sanitizers take memory of their own
+            self.assertLess(server.rss(), int(memory[:-2]) << 20)
+            self.assertGreater(2.5 * server.rss(), int(memory[:-2]) << 20, "nor far too much")
+        self.fails(2, ("--resources", "--name"), "inspect", config, "--resources", "--name",
+                   "minilm")
 
     def test_refused_models(self):
         for path in sorted(harness.HOSTILE.iterdir()):
