@@ -21,5 +21,6 @@ void add_inspect(CLI::App& app, Command& chosen);
 void add_coldstart(CLI::App& app, Command& chosen);
 void add_prepare(CLI::App& app, Command& chosen);
 void add_steer(CLI::App& app, Command& chosen);
+void add_steer_nginx(CLI::App& steer, Command& chosen);  // a sub-command of `steer`
 
 }  // namespace baozi::apps

@@ -44,7 +44,8 @@ int main(int argc, char** argv) {
       "  baozi inspect model.onnx\n"
       "  baozi coldstart model.onnx             where the time of a start goes\n"
       "  baozi prepare baozi.yaml               make the next starts quicker\n"
-      "  baozi steer haproxy --replica a:8000   a configuration for HAProxy");
+      "  baozi steer haproxy --replica a:8000   a configuration for HAProxy\n"
+      "  baozi steer nginx --replica a:8000 --output up.conf   an upstream that follows them");
   baozi::apps::Command command;
   baozi::apps::add_serve(app, command);
   baozi::apps::add_run(app, command);

@@ -77,6 +77,7 @@ void add_steer(CLI::App& app, Command& chosen) {
       "Exit status: 0 written; 1 an address is wrong or the file cannot be written; "
       "2 the command line is wrong.");
   command->callback([flags, &chosen] { chosen = [flags] { return steer_haproxy(*flags); }; });
+  add_steer_nginx(*steer, chosen);
 }
 
 }  // namespace baozi::apps

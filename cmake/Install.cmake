@@ -4,8 +4,8 @@ include(CMakePackageConfigHelpers)
 include(BaoziPlugins)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/baozi)
-set(modules base coro coro_asio net engine fake onnx_file llm model redis fleet pipeline_steps
-  pipeline pipeline_builtin api serve)
+set(modules base coro coro_asio net engine fake onnx_file llm model redis fleet keeper
+  pipeline_steps pipeline pipeline_builtin api serve)
 
 # What a plug-in is compiled with. It links nothing of baozi: the program that opens it has it.
 add_library(baozi_plugin INTERFACE)

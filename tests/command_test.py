@@ -251,8 +251,8 @@ class InspectTest(CommandTest):
             for name in ("input_ids", "attention_mask", "token_type_ids")]}
         for _ in range(4):
             self.assertEqual(server.post("/v2/models/minilm/infer", tokens).status, 200)
-        self.assertEqual(server.post("/v1/completions", {"prompt": "A bun", "max_tokens": 8}).status,
-                         200)
+        wanted = {"prompt": "A bun", "max_tokens": 8}
+        self.assertEqual(server.post("/v1/completions", wanted).status, 200)
         if os.environ.get("BAOZI_SANITIZED") != "1":  # sanitizers take memory of their own
             self.assertLess(server.rss(), int(memory[:-2]) << 20)
             self.assertGreater(2.5 * server.rss(), int(memory[:-2]) << 20, "nor far too much")

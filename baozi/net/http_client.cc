@@ -52,14 +52,17 @@ std::string_view HttpReply::header(std::string_view name) const noexcept {
 
 class HttpClient::Impl {
  public:
-  Impl(AsioExecutor& io, std::string host, std::uint16_t port)
-      : io_(io), host_(std::move(host)), port_(port), socket_(io.context()) {}
+  Impl(AsioExecutor& io, std::string host, std::uint16_t port, std::size_t body_bytes_max)
+      : io_(io),
+        host_(std::move(host)),
+        port_(port),
+        body_bytes_max_(body_bytes_max),
+        socket_(io.context()) {}
 
   Task<HttpReply> request(HttpMethod method, std::string target, Headers headers,
                           std::string body) {
     co_await switch_to(io_);
-    const Message message =
-        message_of(method, target, headers, std::move(body), fmt::format("{}:{}", host_, port_));
+    const Message message = message_of(method, target, headers, std::move(body), authority());
     std::optional<HttpReply> reply;
     if (socket_.is_open()) {
       const bool again = method == HttpMethod::kGet || method == HttpMethod::kHead;
@@ -73,6 +76,12 @@ class HttpClient::Impl {
   }
 
  private:
+  // An IPv6 address stands in brackets (RFC 3986).
+  std::string authority() const {
+    const bool ipv6 = host_.find(':') != std::string::npos;
+    return fmt::format(fmt::runtime(ipv6 ? "[{}]:{}" : "{}:{}"), host_, port_);
+  }
+
   Task<void> connect() {
     close();
     error_code error;
@@ -109,7 +118,7 @@ class HttpClient::Impl {
     const auto [write_error, written] = co_await http::async_write(socket, *message, use_task_ec);
     error_code error = write_error;
     Parser parser;
-    parser.body_limit(kBodyBytesMax);
+    parser.body_limit(body_bytes_max_);
     parser.skip(message->method() == http::verb::head);
     if (!error) {
       const auto [read_error, count] =
@@ -142,12 +151,14 @@ class HttpClient::Impl {
   AsioExecutor& io_;
   const std::string host_;
   const std::uint16_t port_;
+  const std::size_t body_bytes_max_;
   tcp::socket socket_;
   boost::beast::flat_buffer buffer_;
 };
 
-HttpClient::HttpClient(AsioExecutor& io, std::string host, std::uint16_t port)
-    : impl_(std::make_unique<Impl>(io, std::move(host), port)) {}
+HttpClient::HttpClient(AsioExecutor& io, std::string host, std::uint16_t port,
+                       std::size_t body_bytes_max)
+    : impl_(std::make_unique<Impl>(io, std::move(host), port, body_bytes_max)) {}
 HttpClient::~HttpClient() = default;
 Task<HttpReply> HttpClient::get(std::string target) {
   return impl_->request(HttpMethod::kGet, std::move(target), {}, {});

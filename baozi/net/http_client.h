@@ -42,8 +42,10 @@ class HttpClient {
   using Headers = std::vector<std::pair<std::string, std::string>>;
   static constexpr std::size_t kBodyBytesMax = 256 << 20;
 
-  // Connects with the first request. `io` outlives the client.
-  HttpClient(AsioExecutor& io, std::string host, std::uint16_t port);
+  // Connects with the first request. `io` outlives the client. An answer's body longer than
+  // `body_bytes_max` is an error.
+  HttpClient(AsioExecutor& io, std::string host, std::uint16_t port,
+             std::size_t body_bytes_max = kBodyBytesMax);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
