@@ -61,7 +61,7 @@ serve: ## the server on the demo's models, until Ctrl-C
 	@exec build/release/bin/baozi serve $(MODELS)/demo.yaml
 
 .PHONY: fleet
-fleet: ## three replicas behind HAProxy, with Redis and Prometheus, until Ctrl-C
+fleet: ## three replicas, HAProxy, nginx, Redis and Prometheus, until Ctrl-C
 	@setup/setup.sh build models fleet
 	@$(PREPARE) --only demo
 	@$(MAKE) --no-print-directory build/release/build.ninja

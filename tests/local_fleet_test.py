@@ -47,7 +47,7 @@ class LocalFleetTest(unittest.TestCase):
         ran = subprocess.run([*self.command, "--once"], capture_output=True, text=True,
                              timeout=2 * PATIENCE)
         self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
-        for name in ("Redis", "replica1", "replica2", "replica3", "HAProxy", "Prometheus"):
+        for name in ("Redis", "replica1", "replica2", "replica3", "HAProxy", "nginx", "Prometheus"):
             self.assertRegex(ran.stdout, rf"(?m)^  {name} +\w+://127\.0\.0\.1:\d+$")
         self.assertIn("All of it has ended.", ran.stdout)
         self.assertEqual(still_there(self.folder), [])

@@ -1,5 +1,5 @@
 """Replicas behind a real nginx whose upstream file `baozi steer nginx` keeps: one joins cold, all
-are restarted, one is killed, one hangs, fifty leave at once, and nginx refuses its configuration."""
+are restarted, one is killed, one hangs, fifty leave at once, and nginx refuses its own file."""
 
 import http.server
 import json

@@ -151,7 +151,7 @@ class Haproxy:
 
     def __init__(self, fleet: "Fleet", name: str, text: str, port: int) -> None:
         self.port = port
-        # The path of a socket is short, whatever the folder's.
+        # A socket's path is short, whatever the folder's.
         self.socket = Path(tempfile.mkdtemp(prefix="baozi-fleet-"), "stats")
         config = fleet.folder / f"{name}.cfg"
         config.write_text(f"global\n    stats socket {self.socket} level admin\n{text}")
@@ -183,6 +183,49 @@ class Haproxy:
             return all(rows[f"replica{index + 1}"]["status"].startswith(("UP", "no check"))
                        for index in indices)
         wait_until(all_up, "HAProxy finds the replicas")
+
+
+class Nginx:
+    """In front of the fleet's replicas, with the nginx.conf that `baozi steer nginx` prints as an
+    example."""
+
+    def __init__(self, fleet: "Fleet", port: int) -> None:
+        self.port, self.replicas = port, fleet.replicas
+        folder = fleet.folder / "nginx"
+        folder.mkdir()
+        self.upstream = folder / "upstream.conf"
+        words = [program("nginx"), "-p", str(folder), "-c", "nginx.conf", "-e", "errors.log"]
+        keep = [str(fleet.baozi), "steer", "nginx", "--output", str(self.upstream),
+                *(word for each in fleet.replicas
+                  for word in ("--replica", f"{HOST}:{each.port}"))]
+        finish([*keep, "--example"], folder / "nginx.conf")
+        config = (folder / "nginx.conf").read_text()
+        places = "".join(f"    {kind}_temp_path {kind};\n" for kind in
+                         ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        config = config.replace("listen 8000;", f"listen {HOST}:{port};")
+        config = config.replace("http {\n", "http {\n    access_log off;\n" + places, 1)
+        head = "daemon off;\npid nginx.pid;\n" + ("user root;\n" if os.getuid() == 0 else "")
+        (folder / "nginx.conf").write_text(head + config)
+        finish([*keep, "--once", "--test-command", " ".join([*words, "-t"]), "--reload-command",
+                "true"], folder / "first.log")
+        self.process = Process(words, folder / "nginx.log")
+        fleet.on_exit.callback(self.process.stop)
+        wait_until(lambda: socket.create_connection((HOST, port), 1).close() is None, "nginx")
+        keeper = Process([*keep, "--test-command", " ".join([*words, "-t"]), "--reload-command",
+                          " ".join([*words, "-s", "reload"])], folder / "steer.log")
+        fleet.on_exit.callback(keeper.stop)
+
+    def weight(self, replica: Replica) -> int:
+        """As the file has it now; 0: it is down."""
+        for line in self.upstream.read_text().splitlines():
+            words = line.split()
+            if words[:2] == ["server", f"{HOST}:{replica.port}"]:
+                return int(words[2].removeprefix("weight=").replace("down;", "0"))
+        raise NotRun(f"{replica.name} is not in {self.upstream}")
+
+    def wait_up(self, indices: Iterable[int]) -> None:
+        wait_until(lambda: all(self.weight(self.replicas[index]) > 1 for index in indices),
+                   "nginx has the replicas")
 
 
 class Fleet:
@@ -261,6 +304,12 @@ class Fleet:
             self.urls["HAProxy"] = f"http://{listen}"
             self.urls["HAProxy's statistics"] = f"http://{stats}"
         return Haproxy(self, "blind" if blind else "haproxy", text, port)
+
+    def start_nginx(self) -> "Nginx":
+        """And `baozi steer nginx`, which keeps its upstream file."""
+        nginx = Nginx(self, port_near(self.ports.nginx))
+        self.urls["nginx"] = f"http://{HOST}:{nginx.port}"
+        return nginx
 
     def start_prometheus(self) -> None:
         """Scrapes the replicas and HAProxy."""

@@ -81,9 +81,11 @@ def run(arguments: argparse.Namespace) -> None:
         fleet.start_redis()
         fleet.start_replicas(REPLICAS)
         haproxy = fleet.start_haproxy()
+        nginx = fleet.start_nginx()
         fleet.start_prometheus()
         haproxy.wait_up(range(REPLICAS))
         embed(haproxy.port)
+        embed(nginx.port)
         show(fleet, began)
         if not arguments.once:
             threading.Event().wait()
