@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 import shutil
 import socket
 import subprocess
@@ -12,8 +13,13 @@ import harness
 
 
 def free_port():
-    with socket.create_server((harness.HOST, 0)) as free:
-        return free.getsockname()[1]
+    """Below those that Linux gives to connections: whoever listens there may go and come again."""
+    while True:
+        try:
+            with socket.create_server((harness.HOST, random.randrange(12_000, 30_000))) as free:
+                return free.getsockname()[1]
+        except OSError:
+            continue
 
 
 class HAProxy:

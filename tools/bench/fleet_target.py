@@ -2,18 +2,22 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "fleet"))
 import parts  # noqa: E402: it lies there
+from figures import Goal, Line
 from kserve_request import binary_request
 from processes import ask
 from setting import Setting
 from steady_load import http_request
 
 SEQUENCE = 32
-FRONTS = ("steered", "round robin")
+STEERED = ("HAProxy", "nginx")
+BLIND = "round robin"
+FRONTS = (*STEERED, BLIND)
 
 
 class Target(NamedTuple):
@@ -51,5 +55,13 @@ def new_fleet(setting: Setting, name: str, config: dict[str, Any]) -> parts.Flee
 
 def start_fronts(fleet: parts.Fleet) -> dict[str, Any]:
     """All in front of the same replicas, so that they can be asked in turn."""
-    return {"steered": fleet.start_haproxy(), "round robin": fleet.start_haproxy(blind=True)}
+    return {"HAProxy": fleet.start_haproxy(), "nginx": fleet.start_nginx(),
+            BLIND: fleet.start_haproxy(blind=True)}
+
+
+def lines_of(what: str, unit: str, value: Callable[[str], float],
+             goal: Goal | None = None) -> list[Line]:
+    """One for each balancer that is steered, with the one that is not beside it."""
+    return [Line(f"{what}: {name}", unit, value(name), {BLIND: value(BLIND)},
+                 higher_is_better=False, goal=goal) for name in STEERED]
 

@@ -5,17 +5,18 @@ import time
 from typing import Any
 
 from figures import Goal, Line, median
-from fleet_target import FRONTS, LARGE, MINILM, Target, new_fleet, start_fronts
+from fleet_target import FRONTS, LARGE, MINILM, Target, lines_of, new_fleet, start_fronts
 from setting import Setting
 from steady_load import SteadyLoad, between, failed, quantile
 
 TITLE = "A cold replica joins"
 METHOD = (
-    "Three replicas are asked at a constant rate through HAProxy; then a fourth starts. The p99 "
-    "over the minute from its start, divided by the p99 of the time before; and the slowest "
-    "answer of that minute. *Steered* is the configuration that `baozi steer haproxy` writes; "
-    "*round robin* knows only whether a port is open. Both stand before the same replicas and "
-    "are asked in turn. Latency counts from when a request was due. The second model is of the "
+    "Three replicas are asked at a constant rate through a balancer; then a fourth starts. The "
+    "p99 over the minute from its start, divided by the p99 of the time before; and the slowest "
+    "answer of that minute. HAProxy has the configuration that `baozi steer haproxy` writes, "
+    "nginx an upstream file that `baozi steer nginx` keeps; *round robin* (HAProxy, too) knows "
+    "only whether a port is open. All stand before the same replicas and are asked in turn. "
+    "Latency counts from when a request was due. The second model is of the "
     "fake engine: it takes five seconds to load, as one of 5 GB does at 1 GB/s, and 10 ms to run."
 )
 NOTES: list[str] = []
@@ -33,7 +34,7 @@ class Joined:
 
 async def join(setting: Setting, fleet: Any, front: Any, request: bytes, rate: float) -> Joined:
     newcomer = fleet.replicas[REPLICAS]
-    before_seconds, after_seconds = setting.seconds(30), setting.seconds(60)
+    before_seconds, after_seconds = setting.seconds(20), setting.seconds(60)
     async with SteadyLoad(front.port, request, rate) as load:
         await asyncio.sleep(SETTLE_SECONDS)
         began = time.monotonic()
@@ -69,14 +70,13 @@ def measure(setting: Setting, target: Target) -> list[Line]:
     def ratio(name: str) -> float:
         return median(each.after / each.before for each in found[name])
 
-    def line(what: str, unit: str, value: Any, goal: Goal | None = None) -> Line:
-        return Line(f"{target.title}: {what}", unit, value("steered"),
-                    {"round robin": value("round robin")}, higher_is_better=False, goal=goal)
+    def lines(what: str, unit: str, value: Any, goal: Goal | None = None) -> list[Line]:
+        return lines_of(f"{target.title}, {what}", unit, value, goal)
 
-    return [line("p99 after by p99 before", "×", ratio, Goal("at_most", RATIO_MAX)),
-            line("p99 before", "ms", lambda name: of(name, "before")),
-            line("slowest answer of the minute", "ms", lambda name: of(name, "slowest")),
-            line("requests that failed", "", lambda name: of(name, "lost"), Goal("at_most", 0))]
+    return [*lines("p99 after by p99 before", "×", ratio, Goal("at_most", RATIO_MAX)),
+            *lines("p99 before", "ms", lambda name: of(name, "before")),
+            *lines("slowest answer of the minute", "ms", lambda name: of(name, "slowest")),
+            *lines("requests that failed", "", lambda name: of(name, "lost"), Goal("at_most", 0))]
 
 
 def run(setting: Setting) -> list[Line]:

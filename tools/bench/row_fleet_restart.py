@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from figures import Goal, Line, median
-from fleet_target import FRONTS, MINILM, new_fleet, start_fronts
+from fleet_target import FRONTS, MINILM, lines_of, new_fleet, start_fronts
 from setting import Setting
 from steady_load import SteadyLoad, between, failed, quantile
 
@@ -54,10 +54,6 @@ def run(setting: Setting) -> list[Line]:
     def most(name: str) -> float:
         return max(each[0] for each in found[name])
 
-    return [Line("requests that failed, the worst round", "", most("steered"),
-                 {"round robin": most("round robin")}, higher_is_better=False,
-                 goal=Goal("at_most", 0)),
-            Line("requests of a round", "", of("steered", 1),
-                 {"round robin": of("round robin", 1)}),
-            Line("p99", "ms", of("steered", 2), {"round robin": of("round robin", 2)},
-                 higher_is_better=False)]
+    return [*lines_of("requests that failed, the worst round", "", most, Goal("at_most", 0)),
+            *lines_of("requests of a round", "", lambda name: of(name, 1)),
+            *lines_of("p99", "ms", lambda name: of(name, 2))]

@@ -54,19 +54,29 @@ class SteadyLoad:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 status = await self.exchange()
+                while status is None:
+                    status = await self.exchange()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
             status = 0
         self.outcomes.append(Outcome(due, time.monotonic() - due, status))
 
-    async def exchange(self) -> int:
-        """The status of one answer, over a connection that is used again."""
-        if self.idle:
+    async def exchange(self) -> int | None:
+        """The status of one answer. None: a connection that was used before had been closed, as
+        servers do with idle ones; clients of HTTP ask again over another then."""
+        reused = bool(self.idle)
+        if reused:
             reader, writer = self.idle.pop()
         else:
             reader, writer = await asyncio.open_connection(HOST, self.port)
         try:
             writer.write(self.request)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            try:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            except (ConnectionError, asyncio.IncompleteReadError) as error:
+                if reused and not getattr(error, "partial", b""):
+                    writer.close()
+                    return None
+                raise
             length = head.index(b"content-length:")
             await reader.readexactly(int(head[length + 15:head.index(b"\r\n", length)]))
         except BaseException:

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -29,9 +30,10 @@ from processes import HOST, Process, ask  # noqa: E402
 
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 WAIT_SECONDS = 30.0
+PORTS_OF_OURS = (12_000, 30_000)  # below those that Linux gives to connections
 AGENT_SECONDS = 1.0  # as `baozi steer haproxy` writes it
 # Longer than HAProxy and nginx take to see that a replica is about to go.
-DRAIN_DELAY_MS = 3000
+DRAIN_DELAY_MS = 4000
 # Without a health check of HTTP, an agent, or a repetition: what one writes in the first minute.
 BLIND = """defaults
     mode http
@@ -59,15 +61,17 @@ def program(name: str) -> str:
 
 
 def port_near(wanted: int) -> int:
-    """`wanted`, or the next one that nobody has; 0: any."""
-    for port in ([0] if wanted == 0 else range(wanted, wanted + 50)):
+    """`wanted`, or the next one that nobody has; 0: any that no connection will take, either,
+    while a replica that listens there is away."""
+    first = wanted or random.randrange(*PORTS_OF_OURS)
+    for port in range(first, first + 50):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
             except OSError:
                 continue
-            return probe.getsockname()[1]
+            return port
     raise NotRun(f"no port is free from {wanted} on; end what listens there")
 
 
@@ -174,6 +178,11 @@ class Haproxy:
         rows = csv.DictReader(io.StringIO(text.lstrip("# ")))
         return {row["svname"]: row for row in rows if row["pxname"] == "replicas"}
 
+    def sent_again(self) -> int:
+        """Requests that were sent once more, to the same server or another."""
+        row = self.rows()["BACKEND"]
+        return int(row["wretr"] or 0) + int(row["wredis"] or 0)
+
     def weight(self, index: int) -> int:
         return int(self.rows()[f"replica{index + 1}"]["weight"])
 
@@ -203,7 +212,10 @@ class Nginx:
         places = "".join(f"    {kind}_temp_path {kind};\n" for kind in
                          ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         config = config.replace("listen 8000;", f"listen {HOST}:{port};")
-        config = config.replace("http {\n", "http {\n    access_log off;\n" + places, 1)
+        # A request that was sent to several replicas has several addresses in its line.
+        log = "    log_format tries $upstream_addr;\n    access_log tries.log tries;\n"
+        config = config.replace("http {\n", "http {\n" + log + places, 1)
+        self.tries = folder / "tries.log"
         head = "daemon off;\npid nginx.pid;\n" + ("user root;\n" if os.getuid() == 0 else "")
         (folder / "nginx.conf").write_text(head + config)
         finish([*keep, "--once", "--test-command", " ".join([*words, "-t"]), "--reload-command",
@@ -214,6 +226,10 @@ class Nginx:
         keeper = Process([*keep, "--test-command", " ".join([*words, "-t"]), "--reload-command",
                           " ".join([*words, "-s", "reload"])], folder / "steer.log")
         fleet.on_exit.callback(keeper.stop)
+
+    def sent_again(self) -> int:
+        """Requests that were sent to another replica, each time counted."""
+        return self.tries.read_text().count(",")
 
     def weight(self, replica: Replica) -> int:
         """As the file has it now; 0: it is down."""
