@@ -54,6 +54,11 @@ class Pretender:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
+                owner.gate.wait(60)
+                if owner.flaps and owner.asked % 2:
+                    owner.asked += 1
+                    self.send_error(500)
+                    return
                 body = owner.answer.encode()
                 self.send_response(owner.status)
                 self.send_header("Content-Length", str(len(body)))
@@ -70,7 +75,9 @@ class Pretender:
             def handle_error(self, *_):
                 pass  # a connection was reset, as the answer was too long
 
-        self.status, self.asked = 200, 0
+        self.status, self.asked, self.flaps = 200, 0, False
+        self.gate = threading.Event()  # cleared: it hangs
+        self.gate.set()
         self.say("ready")
         self.server = Server((harness.HOST, 0), Handler)
         self.port = self.server.server_address[1]
@@ -81,6 +88,7 @@ class Pretender:
                                   "in_flight": 0, "utilisation": 0.0})
 
     def end(self):
+        self.gate.set()
         if self.server is not None:
             self.server.shutdown()
             self.server.server_close()
@@ -255,6 +263,24 @@ class PretendersTest(NginxTest):
         replicas[4].say("failed")
         self.wait_for({each.port: "5" if at == 5 else "down" for at, each in enumerate(replicas)})
         self.assertIsNone(self.keeper.process.poll())
+
+    def test_one_that_answers_every_second_time_costs_no_reload(self):
+        replicas = self.start(2)
+        reloads, asked = self.nginx.reloads(), replicas[0].asked
+        replicas[0].flaps = True
+        harness.wait_until(lambda: replicas[0].asked >= asked + 12, "twelve looks")
+        self.assertEqual((self.nginx.reloads(), self.nginx.weights()[replicas[0].port]),
+                         (reloads, "5"))
+
+    def test_one_that_hangs_delays_no_other(self):
+        replicas = self.start(3)
+        replicas[0].gate.clear()
+        replicas[1].say("draining")
+        began = time.monotonic()
+        self.wait_for({replicas[0].port: "down", replicas[1].port: "down", replicas[2].port: "5"})
+        self.assertLess(time.monotonic() - began, 15 * harness.SLOWNESS)  # it hangs for 60 s
+        replicas[0].gate.set()
+        self.wait_for({replicas[0].port: "5", replicas[1].port: "down", replicas[2].port: "5"})
 
     def test_a_configuration_that_nginx_refuses_leaves_the_old_file(self):
         replicas = self.start(2)

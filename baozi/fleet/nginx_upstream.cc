@@ -44,6 +44,9 @@ void NginxUpstream::see(const std::vector<Look>& looks) {
     replica.at = look.at;
     note(replica, look.warmth);
   }
+  settled_ = settled_ || std::all_of(replicas_.begin(), replicas_.end(), [&](const Replica& each) {
+               return each.met || each.lost >= options_.looks;
+             });
 }
 
 void NginxUpstream::note(Replica& replica, const std::optional<Warmth>& warmth) const {
@@ -114,7 +117,7 @@ std::string NginxUpstream::summary() const {
 }
 
 std::optional<std::string> NginxUpstream::decide(Time now) const {
-  if (replicas_.empty() || now < not_before_) return std::nullopt;
+  if (!settled_ || now < not_before_) return std::nullopt;
   std::string text = render();
   if (text == in_force_) return std::nullopt;
   return text;

@@ -51,7 +51,8 @@ class NginxUpstream {
   void see(const std::vector<Look>& looks);
 
   // The text that nginx is to be given now; nothing: it has it, no replica is known, or it is too
-  // soon.
+  // soon. At first that is until each has answered, or has not so often that it is out: a start
+  // must not take out who did not answer one look.
   std::optional<std::string> decide(Time now) const;
 
   void applied(std::string text, Time now);  // nginx runs with it
@@ -84,6 +85,7 @@ class NginxUpstream {
   int weight_of(const Replica& replica, bool last) const noexcept;  // 0: down
 
   NginxOptions options_;
+  bool settled_ = false;           // all that were there at first are known
   std::vector<Replica> replicas_;  // in the order of the looks
   std::optional<std::string> in_force_;
   Time not_before_ = Time::min();

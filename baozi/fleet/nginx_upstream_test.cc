@@ -130,8 +130,20 @@ TEST_F(NginxUpstreamTest, WhoAnswersEverySecondLookStaysAsItIs) {
 }
 
 TEST_F(NginxUpstreamTest, ANewReplicaIsInWithItsFirstAnswer) {
+  see({kReady});
   EXPECT_EQ(see({kReady, kNoAnswer}), "5 -");
   EXPECT_EQ(see({kReady, kStarting}), "5 1");
+}
+
+TEST_F(NginxUpstreamTest, OneLostLookIsNotTheEndAtAStartEither) {
+  EXPECT_EQ(see({kReady, kNoAnswer}), "");
+  EXPECT_EQ(see({kReady, kReady}), "5 5");
+  NginxUpstream next({}, "of the start before");
+  next.see(looks({kReady, kNoAnswer}));
+  EXPECT_FALSE(next.decide(now));
+  next.see(looks({kNoAnswer, kNoAnswer}));
+  ASSERT_TRUE(next.decide(now));
+  EXPECT_EQ(weights(*next.decide(now)), "5 -");
 }
 
 TEST_F(NginxUpstreamTest, FiftyThatLeaveAtOnceAreOneReload) {
