@@ -201,7 +201,7 @@ class Nginx:
     def __init__(self, fleet: "Fleet", port: int) -> None:
         self.port, self.replicas = port, fleet.replicas
         folder = fleet.folder / "nginx"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self.upstream = folder / "upstream.conf"
         words = [program("nginx"), "-p", str(folder), "-c", "nginx.conf", "-e", "errors.log"]
         keep = [str(fleet.baozi), "steer", "nginx", "--output", str(self.upstream),
@@ -216,6 +216,7 @@ class Nginx:
         log = "    log_format tries $upstream_addr;\n    access_log tries.log tries;\n"
         config = config.replace("http {\n", "http {\n" + log + places, 1)
         self.tries = folder / "tries.log"
+        self.tries.unlink(missing_ok=True)  # of a run before
         head = "daemon off;\npid nginx.pid;\n" + ("user root;\n" if os.getuid() == 0 else "")
         (folder / "nginx.conf").write_text(head + config)
         finish([*keep, "--once", "--test-command", " ".join([*words, "-t"]), "--reload-command",
