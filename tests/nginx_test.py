@@ -365,7 +365,8 @@ class CommandLineTest(unittest.TestCase):
                 (2, [*good, "--interval", "0"], "--interval"),
                 (2, [*good, "--looks", "0"], "--looks"),
                 (2, [*good, "--reload-every", "x"], "--reload-every"),
-                (1, [*good, "--log-level", "loud"], "loud")):
+                (1, [*good, "--log-level", "loud"], "loud"),
+                (1, ["--replica", "a:8000", "--output", "/tmp"], "is a folder")):
             with self.subTest(words):
                 refused = steer("nginx", *words)
                 self.assertEqual((refused.returncode, refused.stdout), (status, ""),

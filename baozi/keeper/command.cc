@@ -144,7 +144,8 @@ Outcome run_command(const std::vector<std::string>& words, Duration limit) {
   ::close(ends[1]);
   Outcome outcome;
   if (failed != 0)
-    outcome.said = fmt::format("'{}' cannot be run: {}", words.at(0), std::strerror(failed));
+    outcome.said = fmt::format("'{}' cannot be run: {}; name it with its path, or another command",
+                               words.at(0), std::strerror(failed));
   else
     outcome = wait_for(child, ends[0], end, words.at(0));
   ::close(ends[0]);

@@ -99,6 +99,7 @@ class NginxKeeper::Impl {
   static Task<void> look_once(Impl* self);
   static Task<void> apply(Impl* self, std::string text);
 
+  void warn_of_last_resort() const;
   std::string known_text() const;
   UpstreamFile::Change file_change(const std::string& text);
   std::string complaint(const UpstreamFile::Change& change) const;
@@ -167,8 +168,7 @@ Task<void> NginxKeeper::Impl::apply(Impl* self, std::string text) {
     case UpstreamFile::Result::kDone:
       self->steering_.applied(std::move(text), Clock::now());
       log().info("nginx has been reloaded: {}", self->steering_.summary());
-      if (self->steering_.last_resort())
-        log().warn("no replica is known to be well: those that cannot be reached are left in");
+      self->warn_of_last_resort();
       co_return;
     case UpstreamFile::Result::kNotReloaded:
       self->steering_.forget();
@@ -247,10 +247,16 @@ Task<void> NginxKeeper::Impl::look_once(Impl* self) {
   co_await look(self);
 }
 
+void NginxKeeper::Impl::warn_of_last_resort() const {
+  if (steering_.last_resort())
+    log().warn("no replica is known to be well: those that cannot be reached are left in");
+}
+
 std::string NginxKeeper::Impl::known_text() const {
   std::string text = steering_.render();
   if (text.empty())
     throw Error(Code::kUnavailable, "no name of a replica could be resolved; see --replica");
+  warn_of_last_resort();
   return text;
 }
 

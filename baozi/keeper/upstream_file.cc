@@ -46,6 +46,10 @@ void remove_file(const fs::path& path) {
 
 UpstreamFile::UpstreamFile(fs::path path, Options options)
     : path_(std::move(path)), before_(path_.string() + ".before"), options_(std::move(options)) {
+  std::error_code ignored;
+  if (fs::is_directory(path_, ignored))
+    throw Error(Code::kInvalidArgument,
+                fmt::format("{} is a folder; name a file in it with --output", path_.string()));
   if (path_.has_parent_path()) remove_leftovers(path_.parent_path());
 }
 

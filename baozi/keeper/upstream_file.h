@@ -41,6 +41,7 @@ class UpstreamFile {
     std::string why;  // of what is not done
   };
 
+  // Throws Error(kInvalidArgument) for a folder.
   UpstreamFile(std::filesystem::path path, Options options);
 
   // What nginx was last made to take, as far as the files say: nothing when there is no file, or

@@ -96,6 +96,8 @@ TEST_F(UpstreamFileTest, WhatCannotBeAnUpstreamFileIsNotTouched) {
   UpstreamFile mine = file();
   EXPECT_THROW(mine.change("one"), Error);
   EXPECT_EQ(fs::file_size(path()), 2u << 20);
+  EXPECT_FALSE(mine.holds("one"));
+  EXPECT_THROW(UpstreamFile(folder, {}), Error);
 }
 
 }  // namespace
