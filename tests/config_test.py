@@ -58,7 +58,7 @@ models:
     warmup: {enabled: true, samples: tea.json, budget_ms: 100, tolerance: 0.01, record: true,
              redact: zero}
     providers: []
-  - {path: bun.fake, name: fried}
+  - {path: bun.fake, name: fried, instances: {min: 1, max: 4, shrink_after_ms: 1000}}
 pipelines: []
 cascades:
   - {name: both, small: steamed, large: fried, threshold: 0.8, output: output, logits: true,
@@ -68,6 +68,7 @@ cascades:
 GOOD = {
     "everything": EVERYTHING,
     "least": "models: [{path: bun.fake}]",
+    "growing instances": "models: [{path: bun.fake, instances: {max: 2}}]",
     "policies": "models: [{path: bun.fake, batch: {policy: size, max: 4096}}]",
     "pad": "models: [{path: bun.fake, pad: {input: -1.5}}]",
     "all versions": "models: [{path: bun.fake, versions: {all: true}}]",
@@ -105,6 +106,11 @@ BAD = {
     "nothing in lists": ("models: []\npipelines: []", "nothing to serve"),
     "port": ("http: {port: 65536}\nmodels: [{path: bun.fake}]", "65535"),
     "negative": ("models: [{path: bun.fake, instances: -1}]", "1024"),
+    "bounds without an end": ("models: [{path: bun.fake, instances: {min: 2}}]", "'max'"),
+    "no instance at least": ("models: [{path: bun.fake, instances: {min: 0, max: 2}}]", "1"),
+    "too many instances": ("models: [{path: bun.fake, instances: {max: 257}}]", "256"),
+    "an unknown bound": ("models: [{path: bun.fake, instances: {max: 2, most: 3}}]", "most"),
+    "a list of instances": ("models: [{path: bun.fake, instances: [1, 2]}]", "whole number"),
     "no number": ("models: [{path: bun.fake, instances: many}]", "whole number"),
     "a fraction": ("models: [{path: bun.fake, threads: 1.5}]", "whole number"),
     "a choice": ("models: [{path: bun.fake, batch: {policy: eager}}]", "adaptive"),
@@ -197,6 +203,13 @@ class ConfigTest(unittest.TestCase):
         done = harness.run("serve", path)
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"{path}:3:5:", done.stderr)
+
+    def test_bounds_the_wrong_way_round(self):
+        path, done = self.inspect("models:\n- path: bun.fake\n"
+                                  "  instances: {min: 3, max: 2}\n")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{path}:3:23: ", done.stderr)
+        self.assertIn("'max' is 2, but must be at least 'min', which is 3", done.stderr)
 
     def test_two_of_one_name(self):
         _, done = self.inspect("models: [{path: bun.fake}, {path: bun.fake}]")

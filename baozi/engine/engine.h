@@ -99,6 +99,8 @@ class Model {
   virtual Capabilities capabilities() const noexcept = 0;
   // Estimated resident bytes of the weights and of one instance's buffers.
   virtual std::size_t memory_bytes() const noexcept = 0;
+  // Estimated bytes that every further instance takes; the first one is in memory_bytes().
+  virtual std::size_t instance_bytes() const noexcept { return 0; }
   // Free-form facts from the file: producer, description, custom metadata (PaddleOCR's "character"
   // …).
   virtual const std::map<std::string, std::string>& metadata() const noexcept = 0;

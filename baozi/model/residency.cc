@@ -41,6 +41,18 @@ void Residency::used(std::string_view name, Time when) {
   if (at != residents_.end()) at->second.used = std::max(at->second.used, when);
 }
 
+bool Residency::resize(std::string_view name, std::size_t bytes) {
+  const auto at = residents_.find(name);
+  if (at == residents_.end()) return false;
+  std::size_t& held = at->second.bytes;
+  const std::size_t others = bytes_ - held;
+  const bool fits = bytes_max_ == 0 || others + bytes <= bytes_max_;
+  if (bytes > held && !fits) return false;
+  held = bytes;
+  bytes_ = others + bytes;
+  return true;
+}
+
 void Residency::leave(std::string_view name) {
   const auto at = residents_.find(name);
   if (at == residents_.end()) return;

@@ -37,6 +37,9 @@ class Residency {
 
   void enter(const std::string& name, std::size_t bytes, bool pinned, Time used);
   void used(std::string_view name, Time when);
+  // One that is here takes another size from now on. False: more than there is room for, or it is
+  // not here; then nothing has changed.
+  bool resize(std::string_view name, std::size_t bytes);
   void leave(std::string_view name);
   Time last_used(std::string_view name) const;  // Time::min(): it is not here
   std::size_t bytes_of(std::string_view name) const;

@@ -27,7 +27,8 @@ Duration from_ns(double ns) noexcept {
 
 }  // namespace
 
-BatchQueue::BatchQueue(const BatchOptions& options, int instances) : options_(options) {
+BatchQueue::BatchQueue(const BatchOptions& options, int instances, int instances_max)
+    : options_(options), count_(instances) {
   assert(instances >= 1 && options.queue_max >= 1);
   assert(options.max_batch >= 1 && options.max_batch <= LatencyModel::kRowsMax);
   const auto capacity = static_cast<std::size_t>(options.queue_max);
@@ -37,9 +38,26 @@ BatchQueue::BatchQueue(const BatchOptions& options, int instances) : options_(op
   deadlines_.reserve(capacity);
   buckets_.reserve(kBucketsMax);
   active_.reserve(kBucketsMax);
-  instances_.resize(static_cast<std::size_t>(instances));
+  instances_.resize(static_cast<std::size_t>(std::max(instances, instances_max)));
   idle_.reserve(instances_.size());
   for (int i = instances; i > 0; --i) idle_.push_back(i - 1);
+}
+
+void BatchQueue::add_instance(int index) noexcept {
+  assert(static_cast<std::size_t>(index) < instances_.size() &&
+         std::ranges::find(idle_, index) == idle_.end());
+  instances_[static_cast<std::size_t>(index)] = {};
+  idle_.insert(idle_.begin(), index);
+  ++count_;
+}
+
+int BatchQueue::remove_idle_instance(int first) noexcept {
+  const auto at = std::ranges::find_if(idle_, [first](int index) { return index >= first; });
+  if (at == idle_.end()) return -1;
+  const int index = *at;
+  idle_.erase(at);
+  --count_;
+  return index;
 }
 
 std::uint32_t BatchQueue::bucket(std::uint64_t shape_key) {
@@ -218,9 +236,8 @@ void BatchQueue::finished(int index, Time now, bool ok) noexcept {
 }
 
 int BatchQueue::fair_share(int extra_rows) const noexcept {
-  const int count = static_cast<int>(instances_.size());
-  if (count == 1) return options_.max_batch;
-  return std::max(1, (queued_rows_ + running_rows_ + extra_rows + count - 1) / count);
+  if (count_ == 1) return options_.max_batch;
+  return std::max(1, (queued_rows_ + running_rows_ + extra_rows + count_ - 1) / count_);
 }
 
 // Callers in a closed loop come back with the next request a moment after their answer. An instance

@@ -5,6 +5,7 @@
 #include <prometheus/gauge.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "baozi/base/cores.h"
 #include "baozi/base/error.h"
@@ -30,7 +31,9 @@ BatchedModelOptions checked(BatchedModelOptions options, const engine::Model& mo
     fail("hold_share must be in 0 … 1");
   if (!model.signature().batchable()) options.batch.max_batch = 1;
   if (options.instances == 0) options.instances = usable_cores();
-  if (!model.capabilities().concurrent_instances) options.instances = 1;
+  if (options.instances_max > 256) fail("instances.max must be in 1 … 256");
+  options.instances_max = std::max(options.instances_max, options.instances);
+  if (!model.capabilities().concurrent_instances) options.instances = options.instances_max = 1;
   return options;
 }
 
@@ -50,14 +53,18 @@ BatchedModel::BatchedModel(std::shared_ptr<engine::Model> model, BatchedModelOpt
       layout_(model_->signature(), options.pad),
       options_(checked(std::move(options), *model_)),
       origin_{options_.file, model_->metadata()},
-      metrics_(std::make_unique<Metrics>(options_.name)),
+      metrics_(
+          std::make_unique<Metrics>(options_.name, options_.instances, options_.instances_max)),
       pool_({.bytes_max = options_.buffer_bytes_max, .option = "buffer_bytes_max", .reserve = {}}),
-      queue_(options_.batch, options_.instances),
+      instances_(options_.instances),
+      queue_(options_.batch, options_.instances, options_.instances_max),
       timer_(*this) {
   actions_.batch.reserve(static_cast<std::size_t>(options_.batch.max_batch));
   actions_.expired.reserve(Actions::kExpiredMax);
   statistics_.batches.resize(static_cast<std::size_t>(options_.batch.max_batch));
-  for (int i = 0; i < options_.instances; ++i) slots_.push_back(std::make_unique<Slot>(*this, i));
+  slots_.resize(static_cast<std::size_t>(options_.instances_max));
+  for (int i = 0; i < options_.instances; ++i)
+    slots_[static_cast<std::size_t>(i)] = std::make_unique<Slot>(*this, i);
 }
 
 BatchedModel::~BatchedModel() {
@@ -201,7 +208,7 @@ void BatchedModel::stop_waiter(Waiter& waiter, Code reason) noexcept {
     queue_.remove(waiter.handle);
     waiter.state = Waiter::State::kDone;
     if (waiter.counted()) add_to(statistics_.fail, 1, ns_between(waiter.arrived, Clock::now()));
-    publish_length_locked();
+    publish_length_locked(is_elastic() ? Clock::now() : Time{});
     waiter.promise->resume_later();
   } else if (waiter.state == Waiter::State::kRunning) {
     Slot& slot = *waiter.slot;
@@ -232,7 +239,7 @@ void BatchedModel::advance_locked(Time now) noexcept {
     }
     if (actions_.instance >= 0) dispatch_locked(now);
   } while (actions_.any());
-  publish_length_locked();
+  publish_length_locked(now);
   // One timer: it never has to fire earlier than it was armed for by more than a hold, which is
   // short. Deadlines need none: whoever sets one stops the request's token.
   if (actions_.ready_at != kNever && !timer_armed_) {
@@ -241,8 +248,12 @@ void BatchedModel::advance_locked(Time now) noexcept {
   }
 }
 
-void BatchedModel::publish_length_locked() noexcept {
+void BatchedModel::publish_length_locked(Time now) noexcept {
   const std::size_t queued = queue_.size();
+  if (is_elastic()) {
+    meter_.set(now, queued, queue_.instances() - queue_.idle_instances());
+    if (queued > 0 && waiting_ != nullptr) std::exchange(waiting_, nullptr)->set();
+  }
   if (queued_.load(std::memory_order_relaxed) == queued) return;
   queued_.store(queued, std::memory_order_relaxed);
   metrics_->queue_length->Set(static_cast<double>(queued));

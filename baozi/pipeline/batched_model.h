@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "baozi/coro/burst.h"
+#include "baozi/coro/event.h"
 #include "baozi/coro/lane.h"
 #include "baozi/coro/post_gate.h"
 #include "baozi/coro/timer.h"
@@ -39,6 +40,7 @@
 #include "baozi/pipeline/admission.h"
 #include "baozi/pipeline/batch_tensors.h"
 #include "baozi/pipeline/batcher.h"
+#include "baozi/pipeline/load_meter.h"
 
 namespace baozi::pipeline {
 
@@ -52,6 +54,8 @@ struct BatchedModelOptions {
   // (default 1): N single-threaded instances gave the best throughput wherever it was measured. 0:
   // one a core.
   int instances = 0;
+  // Up to which it may grow, by itself never: see instance_scaler.h. Below `instances`: it stays.
+  int instances_max = 0;
   BatchOptions batch = {};
   // Inputs that may be filled up to the longest of a batch, and with what; the others share a batch
   // with equals only.
@@ -73,7 +77,7 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   const std::vector<std::string>& labels() const noexcept override { return options_.labels; }
   const model::Origin& origin() const noexcept override { return origin_; }
   bool ready() const noexcept override { return true; }
-  std::size_t memory_bytes() const noexcept override { return model_->memory_bytes(); }
+  std::size_t memory_bytes() const noexcept override;
   model::Statistics statistics() const override;
   std::optional<model::Refusal> refusal() const noexcept override;
 
@@ -81,7 +85,8 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   // (the queue is full), kDeadlineExceeded, kCancelled, and what the engine throws.
   Task<model::InferResponse> infer(model::InferRequest request) override;
 
-  int instances() const noexcept { return static_cast<int>(slots_.size()); }
+  // That take work now.
+  int instances() const noexcept { return instances_.load(std::memory_order_relaxed); }
   int max_batch() const noexcept { return options_.batch.max_batch; }
 
   // ---- For warm-up, see model_warmup.h.
@@ -94,10 +99,11 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   // Brings `inputs` into the signature's order. Errors: as infer.
   Fit fit(Tensors& inputs) const;
   // Runs the requests as one batch on that instance, by the road of every batch, but counted
-  // nowhere and whatever the batcher would do. Preconditions: a number below instances(), inputs as
-  // fit() left them, which may share a batch of at most max_batch rows. Errors: kAborted when a
-  // request wants that instance, also while it runs where the engine is interruptible; kCancelled
-  // and kDeadlineExceeded, once the engine has ended; what the engine throws.
+  // nowhere and whatever the batcher would do. Preconditions: a number below instances_min(), or of
+  // one that make_instance() made and that takes no work yet; inputs as fit() left them, which may
+  // share a batch of at most max_batch rows. Errors: kAborted when a request wants that instance,
+  // also while it runs where the engine is interruptible; kCancelled and kDeadlineExceeded, once
+  // the engine has ended; what the engine throws.
   struct Trial {
     std::vector<Tensors> outputs = {};  // of each request
     Duration took{};
@@ -110,6 +116,24 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   // As those of engine::Model; the second blocks.
   bool loaded() const noexcept { return model_->loaded(); }
   void await_loaded(StopToken stop) { model_->await_loaded(stop); }
+
+  // ---- For elasticity, see instance_scaler.h; by one caller at a time.
+
+  int instances_min() const noexcept { return options_.instances; }
+  int instances_max() const noexcept { return options_.instances_max; }
+  std::size_t instance_bytes() const noexcept { return model_->instance_bytes(); }
+  // Makes one more and gives its number. It takes no work yet. Blocks. Errors: what the engine
+  // throws; kResourceExhausted at instances_max, or when there is no thread for it.
+  int make_instance();
+  void put_to_work(int instance) noexcept;
+  // Ends one that takes no work yet. Blocks.
+  void discard_instance(int instance) noexcept;
+  // Ends one of those beyond instances_min() that is idle. Blocks. False: none is.
+  bool end_idle_instance() noexcept;
+  // Since the last time.
+  Load load(Time now) noexcept;
+  // Sets `event` as soon as somebody waits for an instance, once.
+  void tell_when_waiting(std::shared_ptr<Event> event) noexcept;
 
  private:
   struct Waiter;
@@ -142,7 +166,8 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   // Carries out what the core decides until it has nothing more to do.
   void advance_locked(Time now) noexcept;
   void dispatch_locked(Time now) noexcept;
-  void publish_length_locked() noexcept;
+  void publish_length_locked(Time now) noexcept;
+  bool is_elastic() const noexcept { return options_.instances_max > options_.instances; }
   void count_batch_locked(const Slot& slot, Time now);
 
   // On a slot's lane.
@@ -163,6 +188,7 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
 
   ServiceRate rate_;
   std::atomic<std::size_t> queued_{0};
+  std::atomic<int> instances_;
 
   PostGate gate_;  // for what was put off to the end of a burst
   mutable std::mutex mutex_;
@@ -174,8 +200,11 @@ class BatchedModel final : public model::Servable, private Burst::Deferred {
   bool timer_armed_ = false;
   bool deferred_ = false;  // an I/O thread decides when its burst ends
   bool closing_ = false;
+  LoadMeter meter_;                 // only of one that is elastic, as is:
+  std::shared_ptr<Event> waiting_;  // to be set when somebody waits
 
-  std::vector<std::unique_ptr<Slot>> slots_;  // last: their lanes end first
+  // By number; null: there is none. As many as there may be. Last: their lanes end first.
+  std::vector<std::unique_ptr<Slot>> slots_;
 };
 
 }  // namespace baozi::pipeline

@@ -18,8 +18,18 @@ class Histogram;
 namespace baozi::pipeline {
 
 struct BatchedModel::Metrics {
-  explicit Metrics(const std::string& model);
+  Metrics(const std::string& model, int least, int most);
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+  ~Metrics();
 
+  // Of all versions of a model together.
+  void count_instances(int change) noexcept;
+
+  const int most;
+  int counted = 0;  // instances
+  prometheus::Gauge* instances;
+  prometheus::Gauge* instances_max;
   prometheus::Gauge* queue_length;
   prometheus::Gauge* in_flight;
   prometheus::Histogram* batch_size;

@@ -23,15 +23,33 @@ prometheus::Histogram* times(const char* name, const char* help, const std::stri
 
 }  // namespace
 
-BatchedModel::Metrics::Metrics(const std::string& model)
-    : queue_length(&metrics::gauge("baozi_queue_length", "Requests that wait for an instance",
+BatchedModel::Metrics::Metrics(const std::string& model, int least, int max)
+    : most(max),
+      instances(&metrics::gauge("baozi_instances", "Batches that can run beside each other",
+                                {{"model", model}})),
+      instances_max(&metrics::gauge("baozi_instances_max", "Up to which the instances may grow",
+                                    {{"model", model}})),
+      queue_length(&metrics::gauge("baozi_queue_length", "Requests that wait for an instance",
                                    {{"model", model}})),
       in_flight(
           &metrics::gauge("baozi_in_flight", "Requests that wait or run", {{"model", model}})),
       batch_size(&metrics::histogram("baozi_batch_size", "Rows of the batches that ran",
                                      {1, 2, 4, 8, 16, 32, 64, 128, 256}, {{"model", model}})),
       queue_seconds(times("baozi_queue_seconds", "Time a request waited for an instance", model)),
-      compute_seconds(times("baozi_compute_seconds", "Time a batch ran", model)) {}
+      compute_seconds(times("baozi_compute_seconds", "Time a batch ran", model)) {
+  instances_max->Increment(most);
+  count_instances(least);
+}
+
+BatchedModel::Metrics::~Metrics() {
+  count_instances(-counted);
+  instances_max->Decrement(most);
+}
+
+void BatchedModel::Metrics::count_instances(int change) noexcept {
+  counted += change;
+  instances->Increment(change);
+}
 
 BatchedModel::Slot::Slot(BatchedModel& owner, int number)
     : model(owner),

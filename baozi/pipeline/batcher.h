@@ -88,8 +88,14 @@ class BatchQueue {
   static constexpr std::uint32_t kNoBucket = 0xffffffff;
 
   // All instances are idle. Preconditions: instances >= 1, 1 <= max_batch <=
-  // LatencyModel::kRowsMax, queue_max >= 1.
-  BatchQueue(const BatchOptions& options, int instances);
+  // LatencyModel::kRowsMax, queue_max >= 1. There may be up to `instances_max` later on; 0: no
+  // more.
+  BatchQueue(const BatchOptions& options, int instances, int instances_max = 0);
+
+  // One more, idle. Preconditions: not here, below instances_max.
+  void add_instance(int index) noexcept;
+  // Takes out the one that was idle for the longest time, of those from `first` on; -1: none is.
+  int remove_idle_instance(int first) noexcept;
 
   // The bucket of a shape; entries of one bucket may run together. When kBucketsMax are known, the
   // one that was unused for the longest time is forgotten; kNoBucket when all are in use.
@@ -116,6 +122,7 @@ class BatchQueue {
   int queued_rows() const noexcept { return queued_rows_; }
   int running_rows() const noexcept { return running_rows_; }
   int idle_instances() const noexcept { return static_cast<int>(idle_.size()); }
+  int instances() const noexcept { return count_; }
   const BatchOptions& options() const noexcept { return options_; }
   const LatencyModel& latency(std::uint32_t bucket_index) const noexcept {
     return *buckets_[bucket_index].latency;
@@ -190,7 +197,8 @@ class BatchQueue {
   std::vector<Bucket> buckets_;
   std::unordered_map<std::uint64_t, std::uint32_t> bucket_by_key_;
   std::vector<std::uint32_t> active_;  // buckets that hold entries
-  std::vector<Instance> instances_;
+  std::vector<Instance> instances_;    // by index, also those that are not here
+  int count_;                          // of those that are
   std::vector<int> idle_;  // the last to finish is the first to be used: its caches are warm
   Hold hold_;
   int queued_rows_ = 0;

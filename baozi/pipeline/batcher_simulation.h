@@ -2,6 +2,7 @@
 // property test and the fuzz entry.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -23,8 +24,10 @@ class BatcherSimulation {
     options_.policy = static_cast<BatchPolicy>(events[0] % 3);
     options_.max_batch = 1 + events[1] % 40;
     options_.queue_max = 1 + events[2] % 60;
-    busy_.assign(1 + events[3] % 4, 0);
-    queue_.emplace(options_, static_cast<int>(busy_.size()));
+    least_ = 1 + events[3] % 4;
+    busy_.assign(static_cast<std::size_t>(least_ + kMore), kAbsent);
+    std::fill_n(busy_.begin(), least_, 0);
+    queue_.emplace(options_, least_, least_ + kMore);
     for (std::size_t i = 4; i + 2 < events.size() && broken_.empty(); i += 3) {
       now_ += std::chrono::microseconds(events[i + 2]);
       step(events[i], events[i + 1]);
@@ -53,6 +56,10 @@ class BatcherSimulation {
         break;
       }
       case 3:
+        if (argument >= 224) {
+          argument % 2 == 0 ? add_instance() : remove_instance();
+          break;
+        }
         if (waiting_.empty()) break;
         auto at = waiting_.begin();
         std::advance(at, argument % waiting_.size());
@@ -80,7 +87,24 @@ class BatcherSimulation {
     order_[{entry.bucket, entry.priority}].push_back(entry.id);
   }
 
+  void add_instance() {
+    const auto absent = std::ranges::find(busy_, kAbsent);
+    if (absent == busy_.end()) return;
+    *absent = 0;
+    queue_->add_instance(static_cast<int>(absent - busy_.begin()));
+  }
+
+  void remove_instance() {
+    const int index = queue_->remove_idle_instance(least_);
+    if (index < 0) return;
+    check(index >= least_ && busy_[static_cast<std::size_t>(index)] == 0,
+          "removed one that is not idle");
+    busy_[static_cast<std::size_t>(index)] = kAbsent;
+  }
+
   void advance() {
+    check(queue_->instances() == std::ranges::count_if(busy_, [](int rows) { return rows >= 0; }),
+          "an instance was lost");
     do {
       decide(*queue_, now_, actions_);
       queue_->apply(actions_, now_);
@@ -152,7 +176,10 @@ class BatcherSimulation {
   Actions actions_;
   Time now_{std::chrono::seconds(1)};
   std::uint64_t next_id_ = 1;
-  std::vector<int> busy_;  // rows
+  static constexpr int kMore = 3;  // instances that may come and go
+  static constexpr int kAbsent = -1;
+  int least_ = 1;
+  std::vector<int> busy_;  // rows; kAbsent: there is none
   std::map<std::uint64_t, Waiting> waiting_;
   std::map<Class, std::deque<std::uint64_t>> order_;
   std::string broken_;

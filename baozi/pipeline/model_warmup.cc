@@ -90,14 +90,27 @@ Task<WarmupReport> ModelWarmup::heat(ModelWarmup* self) {
   if (self->groups_.size() > kGroupsMax) self->groups_.resize(kGroupsMax);
   std::vector<int> rows;
   for (const Group& group : self->groups_) rows.push_back(group.rows);
-  self->plan_.emplace(self->model_->instances(), rows, self->model_->max_batch(),
-                      self->limits_.budget);
+  self->count_ = self->model_->instances_min();
+  self->plan_.emplace(self->count_, rows, self->model_->max_batch(), self->limits_.budget);
   // With no time left all of the plan is skipped, and the report says so.
   self->began_ = self->hopeless_ ? Clock::now() - self->limits_.budget : Clock::now();
   std::vector<Task<void>> instances;
-  for (int i = 0; i < self->model_->instances(); ++i) instances.push_back(heat_instance(self, i));
+  for (int i = 0; i < self->count_; ++i) instances.push_back(heat_instance(self, i));
   co_await when_all(std::move(instances));
   if (self->limits_.progress) self->limits_.progress(1);
+  co_return self->plan_->report();
+}
+
+// Others have work, so it neither gives way nor does the batcher learn of what it takes.
+Task<WarmupReport> ModelWarmup::heat_newest(ModelWarmup* self, int instance) {
+  if (self->groups_.size() > kGroupsMax) self->groups_.resize(kGroupsMax);
+  std::vector<int> rows;
+  for (const Group& group : self->groups_) rows.push_back(group.rows);
+  self->first_ = instance;
+  self->plan_.emplace(self->count_, rows, self->model_->max_batch(), self->limits_.budget);
+  self->began_ = Clock::now();
+  while (const std::optional<WarmupRun> run = self->next(instance))
+    co_await heat_once(self, instance, *run);
   co_return self->plan_->report();
 }
 
@@ -127,7 +140,7 @@ Task<void> ModelWarmup::heat_once(ModelWarmup* self, int instance, WarmupRun run
   bool loaded = false;
   {
     const std::lock_guard lock(self->mutex_);
-    loaded = ++self->running_ == self->model_->instances();
+    loaded = ++self->running_ == self->count_;
   }
   BatchedModel::Trial trial;
   std::optional<Error> failed;
@@ -162,7 +175,7 @@ std::optional<WarmupRun> ModelWarmup::next(int instance) {
   std::optional<WarmupRun> run;
   {
     const std::lock_guard lock(mutex_);
-    run = plan_->next(instance, since);
+    run = plan_->next(instance - first_, since);
     progress = plan_->progress(since);
   }
   if (limits_.progress) limits_.progress(progress);
@@ -173,9 +186,10 @@ std::optional<WarmupRun> ModelWarmup::next(int instance) {
 void ModelWarmup::took(int instance, const WarmupRun& run, Duration duration, bool loaded) {
   {
     const std::lock_guard lock(mutex_);
-    plan_->took(instance, run, duration);
+    plan_->took(instance - first_, run, duration);
   }
-  if (run.number > 0) model_->learn(groups_[run.shape].key, run.rows, loaded, duration);
+  if (run.number > 0 && first_ == 0)
+    model_->learn(groups_[run.shape].key, run.rows, loaded, duration);
 }
 
 }  // namespace baozi::pipeline

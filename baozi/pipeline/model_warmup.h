@@ -35,6 +35,8 @@ class ModelWarmup final : public model::Warmup {
 
   Task<void> prove() override { return prove(this); }
   Task<model::WarmupReport> heat() override { return heat(this); }
+  // Only that instance, which takes no work yet. Errors: those of a given sample.
+  Task<model::WarmupReport> heat_newest(int instance) { return heat_newest(this, instance); }
 
  private:
   // Samples that make up batches together.
@@ -48,6 +50,7 @@ class ModelWarmup final : public model::Warmup {
   enum class Proof : std::uint8_t { kAnswered, kRefused, kTooSlow };
   static Task<Proof> prove_one(ModelWarmup* self, std::size_t sample);
   static Task<model::WarmupReport> heat(ModelWarmup* self);
+  static Task<model::WarmupReport> heat_newest(ModelWarmup* self, int instance);
   static Task<void> heat_instance(ModelWarmup* self, int instance);
   static Task<void> heat_once(ModelWarmup* self, int instance, model::WarmupRun run);
   static Task<void> give_way(ModelWarmup* self);
@@ -61,6 +64,8 @@ class ModelWarmup final : public model::Warmup {
   const model::WarmupLimits limits_;
   std::vector<model::WarmupSample> samples_;
   std::vector<Group> groups_;
+  int first_ = 0;          // instance that is heated, and …
+  int count_ = 1;          // … how many are
   bool hopeless_ = false;  // one run of noise takes more than the budget
   Time began_{};           // of heat()
 

@@ -150,7 +150,7 @@ ModelConfig read_model(YamlReader& reader, const fs::path& base) {
   model.path = base / reader.required_text("path");
   model.name = reader.text("name", model.path.stem().string());
   model.engine = reader.text("engine", "");
-  model.instances = static_cast<int>(reader.integer("instances", 0, 0, 1024));
+  model.instances = read_instances(reader);
   model.batch = read_batch(reader.child("batch"));
   model.queue_max = static_cast<int>(reader.integer("queue_max", 0, 0, 10'000'000));
   model.pad = reader.number_map("pad");

@@ -20,6 +20,7 @@
 #include "baozi/serve/cache_config.h"
 #include "baozi/serve/cascade_config.h"
 #include "baozi/serve/fleet_config.h"
+#include "baozi/serve/instances_config.h"
 #include "baozi/serve/prepared_config.h"
 #include "baozi/serve/warmup_config.h"
 
@@ -81,7 +82,7 @@ struct ModelConfig {
   std::string name;
   std::filesystem::path path;  // a model file, or a folder of version folders
   std::string engine;          // "": by the file's name
-  int instances = 0;           // 0: one a core
+  InstancesConfig instances;
   BatchConfig batch;
   int queue_max = 0;                  // waiting requests; 0: the batcher's default
   std::map<std::string, double> pad;  // inputs that may be padded to a common length, and with what

@@ -54,7 +54,8 @@ LifeCycle::LifeCycle(const Config& config, model::Repository& repository, Execut
       began_(Clock::now()),
       record_(config.start_record),
       front_(config, caches),
-      residency_(config.memory_bytes_max) {
+      residency_(config.memory_bytes_max),
+      scaler_(*this) {
   repository_.on_wanted(
       [this](const std::string& name, const std::string& version) { wanted(name, version); });
 }
@@ -95,7 +96,11 @@ Task<void> LifeCycle::run() {
   std::vector<std::unique_ptr<Lane>> lanes;
   for (std::size_t i = 0; i < lanes_; ++i)
     lanes.push_back(std::make_unique<Lane>(fmt::format("load-{}", i)));
+  const auto elastic = [](const ModelConfig& model) { return model.instances.elastic; };
+  std::optional<Lane> scaling;
+  if (std::ranges::any_of(config_.models, elastic)) scaling.emplace("instances");
   Nursery nursery(context, cpu_);
+  if (scaling) nursery.spawn(scaler_.run(), *scaling);
   for (const auto& lane : lanes) nursery.spawn(work(this), *lane);
   for (const PipelineConfig& pipeline : config_.pipelines)
     nursery.spawn(bring_up(this, &pipeline), *pipeline_lane_);
@@ -199,6 +204,7 @@ Task<void> LifeCycle::retire(std::string name, std::string version, std::string 
   if (!status) co_return;
   status->reason = reason;
   if (status->state == State::kReady) {
+    scaler_.forget(name, version);
     const std::weak_ptr<model::Servable> leaving = repository_.peek(name, version);
     status->state = State::kDraining;
     repository_.set_status(*status);

@@ -28,6 +28,7 @@
 #include "baozi/model/load_queue.h"
 #include "baozi/model/repository.h"
 #include "baozi/model/residency.h"
+#include "baozi/pipeline/instance_scaler.h"
 #include "baozi/serve/cache_front.h"
 #include "baozi/serve/config.h"
 #include "baozi/serve/model_files.h"
@@ -40,7 +41,7 @@ class Lane;
 
 namespace baozi::serve {
 
-class LifeCycle final : public api::ModelControl {
+class LifeCycle final : public api::ModelControl, private pipeline::InstanceMemory {
  public:
   // All outlive it. `cpu` is where pipelines are made and compute.
   // `caches`: of responses; null: none.
@@ -111,6 +112,9 @@ class LifeCycle final : public api::ModelControl {
   Task<void> make_room(JobPtr job);
   Task<void> trim(JobPtr job);
   void resides(const Job& job, std::size_t bytes);
+  void scale(const Job& job);
+  std::size_t free() const override;
+  bool take(const pipeline::BatchedModel& model, std::size_t bytes) override;
   void left(const std::string& name, const std::string& version);
   Task<void> evict(std::string name, std::string version, std::string reason);
   Task<void> retire(std::string name, std::string version, std::string reason);
@@ -127,7 +131,7 @@ class LifeCycle final : public api::ModelControl {
   Event work_;                         // set while the queue may hold something
   std::atomic<int> first_answers_{0};  // of pipelines that somebody waited for, under way
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   // Guarded by mutex_:
   std::map<Key, Known> known_;  // what may be asked for
   model::LoadQueue queue_;
@@ -140,6 +144,7 @@ class LifeCycle final : public api::ModelControl {
   std::map<std::string, Key> resident_keys_;  // by the name they have there
   bool settled_ = false;
 
+  pipeline::InstanceScaler scaler_;
   std::unique_ptr<Lane> pipeline_lane_;  // where pipelines are made and warmed up
   Preparer preparer_;                    // of the next start, once everything is ready
 };

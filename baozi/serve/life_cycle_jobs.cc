@@ -217,6 +217,8 @@ void LifeCycle::open(const JobPtr& job, const StopToken& stop) {
     record_.loaded(name, Clock::now() - job->begun, servable->memory_bytes());
     preparer_.add(
         {name, engine_of(configured, job->version), job->version.file, configured.options});
+    if (job->model.instances.elastic)
+      job->elastic = std::dynamic_pointer_cast<pipeline::BatchedModel>(servable);
     job->warm = warm_start(servable, configured.warmup, repository_, job->serving);
     if (job->warm == nullptr) return ready(*job, std::move(servable), "");
     const cold_start::Phase proving("prove", name + "/" + version);
@@ -252,6 +254,7 @@ void LifeCycle::ready(Job& job, std::shared_ptr<model::Servable> servable,
   repository_.add(front_.before(std::move(servable), job.model, job.version, job.identity));
   log().info("{} version {} is ready after {} ms{}", job.model.name, job.version.version,
              std::chrono::duration_cast<milliseconds>(Clock::now() - job.begun).count(), more);
+  scale(job);
   finish(job);
 }
 

@@ -26,13 +26,14 @@ struct LifeCycle::Job {
   ModelVersion version;
   Duration expected{};
   Time begun = kNever;
-  std::string stamp;                // of its files, as far as it was known when the load began
-  ModelFiles::SystemTime since{};   // that time
-  StopSource stop;                  // nobody wants it any more
-  bool serving = false;             // an older form of it, which goes on while this one comes
-  std::string identity;             // for the response cache
-  std::unique_ptr<WarmStart> warm;  // once it is loaded, when it is warmed up
-  Time heat_by = kNever;            // whoever is to have a first answer before
+  std::string stamp;               // of its files, as far as it was known when the load began
+  ModelFiles::SystemTime since{};  // that time
+  StopSource stop;                 // nobody wants it any more
+  bool serving = false;            // an older form of it, which goes on while this one comes
+  std::string identity;            // for the response cache
+  std::weak_ptr<pipeline::BatchedModel> elastic = {};  // its instances are to grow and shrink
+  std::unique_ptr<WarmStart> warm;                     // once it is loaded, when it is warmed up
+  Time heat_by = kNever;                               // whoever is to have a first answer before
   Event done;
   std::exception_ptr error;  // written before `done` is set
 

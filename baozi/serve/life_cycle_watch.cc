@@ -8,6 +8,7 @@
 #include "baozi/base/error.h"
 #include "baozi/base/log.h"
 #include "baozi/coro/sleep.h"
+#include "baozi/serve/free_memory.h"
 #include "baozi/serve/life_cycle_parts.h"
 
 namespace baozi::serve {
@@ -112,7 +113,37 @@ void LifeCycle::resides(const Job& job, std::size_t bytes) {
   resident_keys_[name] = job.key();
 }
 
+// Its instances grow and shrink from now on, in the place of those of what it follows.
+void LifeCycle::scale(const Job& job) {
+  if (job.warm == nullptr) {
+    scaler_.add({.model = job.elastic, .shrink_after = job.model.instances.shrink_after});
+    return;
+  }
+  scaler_.add(
+      {.model = job.elastic,
+       .samples = job.warm->samples(),
+       .limits = {.budget = job.model.warmup.budget, .tolerance = job.model.warmup.tolerance},
+       .shrink_after = job.model.instances.shrink_after});
+}
+
+std::size_t LifeCycle::free() const {
+  const std::lock_guard lock(mutex_);
+  if (residency_.bytes_max() == 0) return SIZE_MAX;
+  return residency_.bytes_max() - std::min(residency_.bytes_max(), residency_.bytes());
+}
+
+// Of the budget; and what the system has, of which models may be a small part.
+bool LifeCycle::take(const pipeline::BatchedModel& model, std::size_t bytes) {
+  const std::string name = name_of(model.name(), model.version());
+  const std::optional<std::uint64_t> system = free_memory();
+  const std::lock_guard lock(mutex_);
+  const std::size_t held = residency_.bytes_of(name);
+  if (bytes > held && system && bytes - held > *system) return false;
+  return residency_.resize(name, bytes);
+}
+
 void LifeCycle::left(const std::string& name, const std::string& version) {
+  scaler_.forget(name, version);
   const std::lock_guard lock(mutex_);
   residency_.leave(name_of(name, version));
   resident_keys_.erase(name_of(name, version));

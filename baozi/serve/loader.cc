@@ -30,7 +30,7 @@ pipeline::BatchOptions batch_options(const ModelConfig& model) {
 
 // An unset value is one instance a core, fewer when each uses several threads.
 int instance_count(const ModelConfig& model) {
-  if (model.instances > 0) return model.instances;
+  if (model.instances.least > 0) return model.instances.least;
   return std::max(1, usable_cores() / model.options.threads);
 }
 
@@ -97,6 +97,7 @@ std::shared_ptr<model::Servable> open_model(const ModelConfig& model, const Mode
   if (!model.labels.empty()) options.labels = pipeline::read_lines(model.labels);
   options.file = version.file;
   options.instances = instance_count(model);
+  options.instances_max = model.instances.most;
   options.batch = batch_options(model);
   options.pad = model.pad;
   std::shared_ptr<engine::Model> loaded = engine.load(version.file, model.options, stop);

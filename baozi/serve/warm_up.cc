@@ -178,6 +178,7 @@ WarmStart::WarmStart(std::shared_ptr<model::Servable> servable, const WarmupConf
   }
   noise_only_ = samples.empty();
   if (noise_only_) samples = pipeline::own_samples(*servable);
+  samples_ = samples;
   if (auto model = std::dynamic_pointer_cast<pipeline::BatchedModel>(servable)) {
     warmup_ = std::make_unique<pipeline::ModelWarmup>(std::move(model), std::move(samples),
                                                       std::move(limits));

@@ -53,6 +53,8 @@ class WarmStart {
   model::WarmupReport heat(StopToken stop);
   // How long it lets others go first before it is heated.
   Duration patience() const noexcept;
+  // What it is proved and heated with.
+  const std::vector<model::WarmupSample>& samples() const noexcept { return samples_; }
 
   // What is to be served: its requests are recorded, if `config` says so. Another one after
   // settle().
@@ -63,6 +65,7 @@ class WarmStart {
   model::NotReady refusal(const Error& error) const;
 
   std::shared_ptr<model::Servable> served_;
+  std::vector<model::WarmupSample> samples_;
   std::unique_ptr<model::Warmup> warmup_;
   Duration budget_{};
   bool worth_it_ = true;                       // to heat it: its runs are not too long for that

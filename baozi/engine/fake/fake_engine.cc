@@ -120,22 +120,26 @@ class FakeModel final : public Model, public std::enable_shared_from_this<FakeMo
             .concurrent_instances = true};
   }
   std::size_t memory_bytes() const noexcept override { return options_.memory_bytes; }
+  std::size_t instance_bytes() const noexcept override { return options_.instance_bytes; }
   const std::map<std::string, std::string>& metadata() const noexcept override { return metadata_; }
   std::unique_ptr<Instance> create_instance(Allocator& allocator) override;
 
   const FakeOptions& options() const noexcept { return options_; }
   std::uint64_t next_run() noexcept { return runs_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  void instance_ended() noexcept { instances_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
   const FakeOptions options_;
   const std::map<std::string, std::string> metadata_;
   std::atomic<std::uint64_t> runs_{0};
+  std::atomic<std::size_t> instances_{0};
 };
 
 class FakeInstance final : public Instance {
  public:
   FakeInstance(std::shared_ptr<FakeModel> model, Allocator& allocator)
       : model_(std::move(model)), options_(model_->options()), allocator_(allocator) {}
+  ~FakeInstance() override { model_->instance_ended(); }
 
   void run(std::span<const Tensor> inputs, std::span<Tensor> outputs, StopToken stop) override {
     check(inputs, outputs);
@@ -162,10 +166,10 @@ class FakeInstance final : public Instance {
     for (std::size_t i = 0; i < inputs.size(); ++i) check_fits(signature.inputs[i], inputs[i]);
   }
 
-  void take_time(std::span<const Tensor> inputs, std::uint64_t number,
-                 const StopToken& stop) const {
+  void take_time(std::span<const Tensor> inputs, std::uint64_t number, const StopToken& stop) {
     const auto rows = static_cast<Duration::rep>(row_count(inputs[0]));
     Duration duration = options_.latency + options_.latency_per_row * rows;
+    if (std::exchange(first_, false)) duration += options_.first_run;
     if (options_.jitter > Duration::zero()) {
       const auto range = static_cast<std::uint64_t>(options_.jitter.count());
       duration += Duration(static_cast<Duration::rep>(mix(options_.seed ^ mix(number)) % range));
@@ -256,9 +260,18 @@ class FakeInstance final : public Instance {
   const std::shared_ptr<FakeModel> model_;
   const FakeOptions& options_;
   Allocator& allocator_;
+  bool first_ = true;
 };
 
 std::unique_ptr<Instance> FakeModel::create_instance(Allocator& allocator) {
+  if (options_.instance_time > Duration::zero()) sleep_for(options_.instance_time, {});
+  const std::size_t before = instances_.fetch_add(1, std::memory_order_relaxed);
+  if (options_.instances_max != 0 && before >= options_.instances_max) {
+    instance_ended();
+    throw Error(Code::kResourceExhausted,
+                fmt::format("the fake model has {} instances at most, as its options say",
+                            options_.instances_max));
+  }
   return std::make_unique<FakeInstance>(shared_from_this(), allocator);
 }
 

@@ -49,6 +49,13 @@ struct FakeOptions {
   std::optional<double> fail_value;
   Duration load_time{};
   std::size_t memory_bytes = 0;
+  // An instance takes instance_time to make and instance_bytes of memory, and its first run takes
+  // first_run more. There can be instances_max of them, further ones fail with kResourceExhausted;
+  // 0: any number.
+  Duration instance_time{};
+  std::size_t instance_bytes = 0;
+  Duration first_run{};
+  std::size_t instances_max = 0;
   bool interruptible = true;
   // Takes the place of sleeping, for a virtual clock: may throw to end the run.
   std::function<void(Duration, StopToken)> sleep;

@@ -43,6 +43,17 @@ class Parser {
          [&](const YAML::Node& at) {
            options.memory_bytes = value<std::size_t>(at, "a whole number");
          }},
+        {"instance_ms",
+         [&](const YAML::Node& at) { options.instance_time = microseconds(at) * 1000; }},
+        {"instance_bytes",
+         [&](const YAML::Node& at) {
+           options.instance_bytes = value<std::size_t>(at, "a whole number");
+         }},
+        {"first_run_us", [&](const YAML::Node& at) { options.first_run = microseconds(at); }},
+        {"instances_max",
+         [&](const YAML::Node& at) {
+           options.instances_max = value<std::size_t>(at, "a whole number");
+         }},
         {"interruptible",
          [&](const YAML::Node& at) { options.interruptible = value<bool>(at, "true or false"); }}};
     for (const auto& entry : root) {

@@ -136,8 +136,8 @@ OnnxModel::OnnxModel(std::string file, Signature signature,
     : file_(std::move(file)),
       signature_(std::move(signature)),
       metadata_(std::move(metadata)),
-      memory_bytes_(facts.weight_bytes + tensor_bytes(signature_.inputs) +
-                    tensor_bytes(signature_.outputs)),
+      instance_bytes_(tensor_bytes(signature_.inputs) + tensor_bytes(signature_.outputs)),
+      memory_bytes_(facts.weight_bytes + instance_bytes_),
       prepared_(facts.prepared),
       reading_(std::move(facts.reading)) {
   for (const TensorSpec& input : signature_.inputs) input_names_.push_back(input.name.c_str());

@@ -54,6 +54,7 @@ class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxMo
     return {.interruptible = true, .preallocated_outputs = true, .concurrent_instances = true};
   }
   std::size_t memory_bytes() const noexcept override { return memory_bytes_; }
+  std::size_t instance_bytes() const noexcept override { return instance_bytes_; }
   const std::map<std::string, std::string>& metadata() const noexcept override { return metadata_; }
   std::unique_ptr<Instance> create_instance(Allocator& allocator) override;
   bool prepared() const noexcept override { return prepared_; }
@@ -84,6 +85,7 @@ class OnnxModel final : public Model, public std::enable_shared_from_this<OnnxMo
   Ort::Session session_{nullptr};  // null: it is in parts
   Signature signature_;
   std::map<std::string, std::string> metadata_;
+  std::size_t instance_bytes_ = 0;  // of its tensors; the session and its arena are shared
   std::size_t memory_bytes_ = 0;
   bool prepared_ = false;
   std::vector<const char*> input_names_;
