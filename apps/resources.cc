@@ -18,6 +18,15 @@ constexpr double kMargin = 1.25;  // estimates leave out what allocators keep
 constexpr std::size_t kMebibyte = std::size_t{1} << 20;
 constexpr std::size_t kStep = 64 * kMebibyte;
 
+int threads_of(const serve::ModelConfig& model) { return std::max(1, model.options.threads); }
+
+// At most.
+int instances_of(const serve::ModelConfig& model) {
+  const int least = model.instances.least > 0 ? model.instances.least
+                                              : std::max(1, usable_cores() / threads_of(model));
+  return std::max(least, model.instances.most);
+}
+
 std::size_t bytes_of(const serve::ModelConfig& model, const serve::ModelVersion& version) {
   engine::Engine& engine =
       model.engine.empty() ? engine::engine_for(version.file) : engine::open_engine(model.engine);
@@ -25,14 +34,9 @@ std::size_t bytes_of(const serve::ModelConfig& model, const serve::ModelVersion&
     return engine.load_language(version.file, model.language.engine, {})->facts().memory.total() +
            model.language.offload_bytes_max;
   }
-  return engine.load(version.file, model.options, {})->memory_bytes();
-}
-
-int cores_of(const serve::ModelConfig& model) {
-  const int threads = std::max(1, model.options.threads);
-  const int instances =
-      model.instances > 0 ? model.instances : std::max(1, usable_cores() / threads);
-  return instances * threads;
+  const auto loaded = engine.load(version.file, model.options, {});
+  return loaded->memory_bytes() +
+         static_cast<std::size_t>(instances_of(model) - 1) * loaded->instance_bytes();
 }
 
 bool caches(const serve::Config& config) {
@@ -47,7 +51,7 @@ Resources resources_of(const serve::Config& config) {
   for (const serve::ModelConfig& model : config.models) {
     for (const serve::ModelVersion& version : serve::find_versions(model.path))
       found.models += bytes_of(model, version);
-    found.cores = std::max(found.cores, cores_of(model));
+    found.cores = std::max(found.cores, instances_of(model) * threads_of(model));
   }
   if (caches(config)) found.cache = config.cache.bytes_max;
   const double all = kMargin * static_cast<double>(found.models) +

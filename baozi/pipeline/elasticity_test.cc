@@ -130,7 +130,7 @@ TEST(ElasticityScene, AnIdleServerAboveItsLeastLooksFourTimesInShrinkAfter) {
 }
 
 TEST(ElasticityScene, LoadThatFlapsDoesNotMakeItFlap) {
-  for (const auto [on, off] : {std::pair{100ms, 100ms}, std::pair{1000ms, 1000ms},
+  for (const auto& [on, off] : {std::pair{100ms, 100ms}, std::pair{1000ms, 1000ms},
                                std::pair{5000ms, 5000ms}, std::pair{2000ms, 20'000ms}}) {
     ElasticitySimulation simulation({.options = {.min = 1, .max = 4, .shrink_after = 30s}});
     for (int i = 0; i < 50; ++i) {

@@ -46,7 +46,7 @@ struct FakeOptions {
   // Each n-th run of the model fails with kInternal; 0: none.
   std::uint64_t fail_every = 0;
   // A run fails with kInvalidArgument when a row of the first input begins with this value.
-  std::optional<double> fail_value;
+  std::optional<double> fail_value = {};
   Duration load_time{};
   std::size_t memory_bytes = 0;
   // An instance takes instance_time to make and instance_bytes of memory, and its first run takes
@@ -58,7 +58,7 @@ struct FakeOptions {
   std::size_t instances_max = 0;
   bool interruptible = true;
   // Takes the place of sleeping, for a virtual clock: may throw to end the run.
-  std::function<void(Duration, StopToken)> sleep;
+  std::function<void(Duration, StopToken)> sleep = {};
 };
 
 // "Loads" it: takes load_time. Errors: kCancelled, kDeadlineExceeded; kInvalidArgument when the
