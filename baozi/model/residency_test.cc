@@ -54,6 +54,20 @@ TEST_F(ResidencyTest, ASuccessorTakesItsOwnPlace) {
   EXPECT_EQ(residency_.bytes(), 100u);
 }
 
+TEST_F(ResidencyTest, WhatGrowsStaysWithinTheLimit) {
+  EXPECT_TRUE(residency_.resize("a", 40));
+  EXPECT_EQ(residency_.bytes(), 100u);
+  EXPECT_FALSE(residency_.resize("a", 41));
+  EXPECT_EQ(residency_.bytes_of("a"), 40u);
+  EXPECT_TRUE(residency_.resize("a", 10));
+  EXPECT_EQ(residency_.bytes(), 70u);
+  EXPECT_FALSE(residency_.resize("d", 1)) << "it is not here";
+  EXPECT_EQ(residency_.last_used("a"), at(1));
+  Residency unlimited{0};
+  unlimited.enter("a", 1, false, at(1));
+  EXPECT_TRUE(unlimited.resize("a", std::size_t{1} << 40));
+}
+
 TEST_F(ResidencyTest, RemembersWhenItWasUsed) {
   EXPECT_EQ(residency_.last_used("a"), at(1));
   residency_.leave("a");

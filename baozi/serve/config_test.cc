@@ -110,6 +110,25 @@ TEST(Config, AModelIsWholeUnlessLayersAreAskedFor) {
         << wrong;
 }
 
+TEST(Config, InstancesAreANumberOrBounds) {
+  const auto instances_of = [](const std::string& instances) {
+    return parse_config("models: [{path: a.onnx, instances: " + instances + "}]", "/shop/a.yaml")
+        .models[0]
+        .instances;
+  };
+  EXPECT_EQ(instances_of("3").least, 3);
+  EXPECT_FALSE(instances_of("3").elastic);
+  const InstancesConfig bounds = instances_of("{min: 2, max: 5, shrink_after_ms: 70}");
+  EXPECT_TRUE(bounds.elastic);
+  EXPECT_EQ(bounds.least, 2);
+  EXPECT_EQ(bounds.most, 5);
+  EXPECT_EQ(bounds.shrink_after.count(), 70);
+  EXPECT_EQ(instances_of("{max: 5}").least, 1);
+  EXPECT_EQ(error_of("models:\n  - path: a.onnx\n    instances: {min: 3, max: 2}\n"),
+            "shop.yaml:3:25: models[0].instances: 'max' is 2, but must be at least 'min', which is "
+            "3");
+}
+
 TEST(Config, TypoNamesFileLineColumnAndTheFix) {
   EXPECT_EQ(error_of("models:\n  - path: a.onnx\n    instaces: 2\n"),
             "shop.yaml:3:5: models[0]: unknown key 'instaces'; did you mean 'instances'?");

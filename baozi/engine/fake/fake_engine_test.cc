@@ -190,6 +190,18 @@ TEST(FakeEngine, RefusesASignatureThatItsOutputCannotHave) {
   EXPECT_EQ(error_of([&] { make_fake_model(sum); })->code(), Code::kInvalidArgument);
 }
 
+TEST(FakeModel, ThereAreNoMoreInstancesThanItSays) {
+  FakeOptions options;
+  options.instances_max = 2;
+  const std::shared_ptr<Model> model = make_fake_model(options);
+  Allocator& allocator = heap_allocator();
+  std::unique_ptr<Instance> first = model->create_instance(allocator);
+  const std::unique_ptr<Instance> second = model->create_instance(allocator);
+  EXPECT_EQ(error_of([&] { model->create_instance(allocator); })->code(), Code::kResourceExhausted);
+  first.reset();
+  EXPECT_NE(model->create_instance(allocator), nullptr);
+}
+
 TEST(FakeFile, IsLoadedByTheRegisteredEngine) {
   register_fake_engine();
   register_fake_engine();
@@ -221,6 +233,10 @@ fail_every: 9
 fail_value: -1.5
 load_ms: 3
 memory_bytes: 42
+instance_ms: 4
+instance_bytes: 43
+first_run_us: 44
+instances_max: 2
 interruptible: false
 )",
                                          "m.fake");
@@ -237,6 +253,10 @@ interruptible: false
   EXPECT_EQ(options.fail_value, -1.5);
   EXPECT_EQ(options.load_time, Duration(3ms));
   EXPECT_EQ(options.memory_bytes, 42u);
+  EXPECT_EQ(options.instance_time, Duration(4ms));
+  EXPECT_EQ(options.instance_bytes, 43u);
+  EXPECT_EQ(options.first_run, Duration(44us));
+  EXPECT_EQ(options.instances_max, 2u);
   EXPECT_FALSE(options.interruptible);
 }
 
