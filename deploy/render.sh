@@ -7,7 +7,7 @@ cache=${BAOZI_CACHE:-$here/../.cache}
 helm=${HELM:-$cache/helm/bin/helm}
 [[ -x $helm ]] || helm=helm
 {
-  echo "# kubectl apply -f deploy/kubernetes/baozi.yaml: written by deploy/render.sh from the chart's"
-  echo "# defaults (Kubernetes 1.30 and later). Set the image, and see docs/kubernetes.md."
+  echo "# kubectl apply -f deploy/kubernetes/baozi.yaml: written by deploy/render.sh from the"
+  echo "# chart's defaults (Kubernetes 1.30 and later). Set the image, and see docs/kubernetes.md."
   "$helm" template baozi "$here/helm/baozi" --namespace default --kube-version 1.30.0
 } >"${1:-$here/kubernetes/baozi.yaml}"
