@@ -76,6 +76,13 @@ test-fleet: ## a fleet under load while replicas come and go; writes docs/benchm
 	@ninja -C build/release -j $(JOBS) baozi
 	@python3 tools/bench/fleet.py --build build/release --cache $(CACHE) $(TEST_FLEET)
 
+.PHONY: simulate
+simulate: ## thousands of replicas under a virtual clock; writes docs/simulation.md
+	@setup/setup.sh build
+	@$(MAKE) --no-print-directory build/release/build.ninja
+	@ninja -C build/release -j $(JOBS) fleet_simulation
+	@python3 tools/simulate/report.py --program build/release/bin/fleet_simulation
+
 .PHONY: bench
 bench: ## the benchmarks and their peers; writes docs/benchmarks.md
 	@setup/setup.sh build models test bench
