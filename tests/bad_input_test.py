@@ -42,6 +42,8 @@ def png_bomb(side=60_000):
 
 class BadInputTest(harness.ServerTest):
     config = {
+        # What prepares in the background would be taken for a leak.
+        "prepared": {"folder": "off"},
         "http": {"body_bytes_max": 4_000_000, "head_timeout_ms": 700},
         "models": [
             {"path": harness.model("noop")},
