@@ -109,12 +109,13 @@ class Server::Impl {
     std::signal(SIGPIPE, SIG_IGN);
     ready_registry();
     std::signal(SIGXFSZ, SIG_IGN);  // a file that gets too large is an error as any other
-    log().info("listening on http://{}:{}", config_.http.host, http_.port());
     if (config_.fleet.agent) {
       const FleetConfig::Agent& agent = *config_.fleet.agent;
       agent_server_.emplace(io_, net::LineServerOptions{agent.host, agent.port}, agent_);
       log().info("HAProxy's agent-check is answered on {}:{}", agent.host, agent_server_->port());
     }
+    // The last line of a start: whoever reads it may rely on every port.
+    log().info("listening on http://{}:{}", config_.http.host, http_.port());
   }
 
   std::uint16_t port() const noexcept { return http_.port(); }
