@@ -3,8 +3,10 @@
 #include <prometheus/gauge.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <ctime>
+#include <string_view>
 
 #include "baozi/api/language_metrics.h"
 #include "baozi/api/readiness.h"
@@ -36,6 +38,25 @@ double cpu_seconds() {
   return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
 }
 
+struct Answers {
+  double all = 0;
+  double failed = 0;
+};
+
+// Of all protocols, since the start. What a caller did wrong says nothing of this replica; that it
+// is full, or too late, does.
+Answers count_answers() {
+  static constexpr std::array kCallersFault{Code::kOk, Code::kInvalidArgument, Code::kNotFound,
+                                            Code::kCancelled};
+  Answers answers;
+  for (const auto& [code, count] : metrics::totals("baozi_requests_total", "code")) {
+    answers.all += count;
+    if (std::ranges::find(kCallersFault, code, code_name) == kCallersFault.end())
+      answers.failed += count;
+  }
+  return answers;
+}
+
 }  // namespace
 
 fleet::Warmth ReplicaWarmth::read() const {
@@ -50,8 +71,12 @@ fleet::Warmth ReplicaWarmth::read() const {
   warmth.in_flight = static_cast<int>(in_flight_.Value());
   const LanguageUse language = language_use(repository_);
   warmth.kv_cache = language.kv_cache;
+  const Answers answers = count_answers();
   const std::lock_guard lock(mutex_);
-  warmth.utilisation = std::max(language.slots, utilisation_.read(Clock::now(), cpu_seconds()));
+  const Time now = Clock::now();
+  warmth.utilisation = std::max(language.slots, cpu_.read(now, cpu_seconds()) / cores_);
+  warmth.answered = answered_.read(now, answers.all);
+  warmth.failed = failed_.read(now, answers.failed);
   return warmth;
 }
 

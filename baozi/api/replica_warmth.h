@@ -8,13 +8,14 @@
 // Thread safety: all methods. What the constructor is given outlives it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
 #include "baozi/api/hold.h"
 #include "baozi/base/clock.h"
 #include "baozi/fleet/load_report.h"
-#include "baozi/fleet/utilisation.h"
+#include "baozi/fleet/rate_meter.h"
 #include "baozi/fleet/warmth.h"
 #include "baozi/model/repository.h"
 #include "baozi/net/http.h"
@@ -30,7 +31,7 @@ class ReplicaWarmth {
   // `in_flight`: inference requests that wait or run. `cores`: what utilisation is counted by.
   ReplicaWarmth(const model::Repository& repository, const Hold& hold,
                 const prometheus::Gauge& in_flight, int cores)
-      : repository_(repository), hold_(hold), in_flight_(in_flight), utilisation_(cores) {}
+      : repository_(repository), hold_(hold), in_flight_(in_flight), cores_(std::max(cores, 1)) {}
 
   // Collects all metrics: for pages and agents.
   fleet::Warmth read() const;
@@ -46,9 +47,10 @@ class ReplicaWarmth {
   const model::Repository& repository_;
   const Hold& hold_;
   const prometheus::Gauge& in_flight_;
+  const int cores_;
   std::atomic<bool> draining_{false};
   mutable std::mutex mutex_;  // of what follows
-  mutable fleet::UtilisationMeter utilisation_;
+  mutable fleet::RateMeter cpu_, answered_, failed_;
   mutable fleet::Warmth reported_;
   mutable Time reported_at_ = kNever;
 };

@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace baozi::metrics {
@@ -43,14 +44,22 @@ const std::vector<double>& latency_bounds() {
   return bounds;
 }
 
-double total(const std::string& name) {
-  double sum = 0;
+std::map<std::string, double> totals(const std::string& name, const std::string& label) {
+  std::map<std::string, double> sums;
   for (const prometheus::MetricFamily& family : registry().Collect()) {
     if (family.name != name) continue;
     for (const prometheus::ClientMetric& each : family.metric) {
-      sum += each.counter.value + each.gauge.value + each.histogram.sample_sum;
+      const auto at = std::ranges::find(each.label, label, &prometheus::ClientMetric::Label::name);
+      sums[at == each.label.end() ? std::string() : at->value] +=
+          each.counter.value + each.gauge.value + each.histogram.sample_sum;
     }
   }
+  return sums;
+}
+
+double total(const std::string& name) {
+  double sum = 0;
+  for (const auto& [_, each] : totals(name, "")) sum += each;
   return sum;
 }
 

@@ -42,5 +42,7 @@ std::string render();
 // Of all label sets of one name together: values of counters and gauges, sums of histograms. 0
 // where there is none. Collects everything: for pages, not for the road of a request.
 double total(const std::string& name);
+// The same, apart for each value of a label.
+std::map<std::string, double> totals(const std::string& name, const std::string& label);
 
 }  // namespace baozi::metrics

@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "baozi/fleet/load_report.h"
+#include "baozi/fleet/rate_meter.h"
 #include "baozi/fleet/steering.h"
-#include "baozi/fleet/utilisation.h"
 #include "baozi/fleet/warmth.h"
 
 namespace baozi::fleet {
@@ -64,13 +64,13 @@ TEST(Steering, AWarmthThatIsNoneIsCold) {
 }
 
 TEST(LoadReport, IsTextOrJsonAsWished) {
-  const Warmth warmth{ReplicaState::kReady, 1, 0, 3, 5, 0.25};
+  const Warmth warmth{ReplicaState::kReady, 1, 0, 3, 5, 0.25, 41.5, 0.5};
   EXPECT_EQ(format_load_report(report_format("json"), warmth),
-            R"(JSON {"application_utilization":0.250,"named_metrics":{"warmth":1.000,)"
-            R"("queue":3,"in_flight":5}})");
+            R"(JSON {"application_utilization":0.250,"rps_fractional":41.500,"eps":0.500,)"
+            R"("named_metrics":{"warmth":1.000,"queue":3,"in_flight":5}})");
   EXPECT_EQ(format_load_report(report_format("text"), warmth),
-            "TEXT application_utilization=0.250,named_metrics.warmth=1.000,"
-            "named_metrics.queue=3,named_metrics.in_flight=5");
+            "TEXT application_utilization=0.250,rps_fractional=41.500,eps=0.500,"
+            "named_metrics.warmth=1.000,named_metrics.queue=3,named_metrics.in_flight=5");
   for (const char* unknown : {"", "bin", "json;", "\xff"})
     EXPECT_EQ(format_load_report(report_format(unknown), warmth), "");
 }
@@ -83,31 +83,36 @@ TEST(LoadReport, SaysHowFullALanguageModelsMemoryIsWhereThereIsOne) {
               HasSubstr(R"(,"kv_cache_utilization":0.250}})"));
 }
 
+TEST(LoadReport, WhoIsIdleIsNotTakenForOneThatSaysNothing) {
+  EXPECT_THAT(format_load_report(ReportFormat::kText, {.state = ReplicaState::kReady, .warmth = 1}),
+              HasSubstr("application_utilization=0.010,"));
+}
+
 TEST(LoadReport, WhoIsNotHotYetSaysMoreThanBusy) {
   EXPECT_THAT(format_load_report(ReportFormat::kText, starting(0.5)),
               HasSubstr("application_utilization=1.500,"));
 }
 
-TEST(UtilisationMeter, IsTheShareOfTheCoresOverTheLastSeconds) {
+TEST(RateMeter, IsWhatWasAddedASecondOverTheLastSeconds) {
   const Time start{};
-  UtilisationMeter meter(2);
+  RateMeter meter;
   EXPECT_EQ(meter.read(start, 10), 0);
-  EXPECT_DOUBLE_EQ(meter.read(start + 1s, 11), 0.5);
-  EXPECT_DOUBLE_EQ(meter.read(start + 2s, 14), 1.0);
-  EXPECT_DOUBLE_EQ(meter.read(start + 4s, 14), 0.0);  // since the reading two seconds ago
+  EXPECT_DOUBLE_EQ(meter.read(start + 1s, 11), 1);
+  EXPECT_DOUBLE_EQ(meter.read(start + 2s, 14), 2);
+  EXPECT_DOUBLE_EQ(meter.read(start + 4s, 14), 0);  // since the reading two seconds ago
 }
 
-TEST(UtilisationMeter, DoesNotDependOnHowOftenItIsRead) {
+TEST(RateMeter, DoesNotDependOnHowOftenItIsRead) {
   const Time start{};
-  UtilisationMeter meter(1);
+  RateMeter meter;
   double last = 0;
   for (int i = 0; i <= 1000; ++i) last = meter.read(start + i * 10ms, i * 0.005);
   EXPECT_NEAR(last, 0.5, 1e-9);
 }
 
-TEST(UtilisationMeter, BeginsAnewWhenAClockOrASumStepsBack) {
+TEST(RateMeter, BeginsAnewWhenAClockOrASumStepsBack) {
   const Time start{};
-  UtilisationMeter meter(1);
+  RateMeter meter;
   meter.read(start + 100s, 50);
   EXPECT_EQ(meter.read(start, 50), 0);
   EXPECT_DOUBLE_EQ(meter.read(start + 1s, 51), 1);

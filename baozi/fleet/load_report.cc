@@ -8,6 +8,11 @@
 #include <vector>
 
 namespace baozi::fleet {
+namespace {
+
+constexpr double kIdle = 0.01;
+
+}  // namespace
 
 ReportFormat report_format(std::string_view wish) noexcept {
   if (wish == "json" || wish == "JSON") return ReportFormat::kJson;
@@ -18,8 +23,7 @@ ReportFormat report_format(std::string_view wish) noexcept {
 std::string format_load_report(ReportFormat format, const Warmth& warmth) {
   if (format == ReportFormat::kNone) return {};
   const bool lukewarm = warmth.state == ReplicaState::kStarting;
-  const double busy =
-      lukewarm ? std::max(warmth.utilisation, 2 - warmth.warmth) : warmth.utilisation;
+  const double busy = std::max(warmth.utilisation, lukewarm ? 2 - warmth.warmth : kIdle);
   std::vector<std::pair<std::string_view, std::string>> named{
       {"warmth", fmt::format("{:.3f}", warmth.warmth)},
       {"queue", std::to_string(warmth.queue)},
@@ -31,12 +35,14 @@ std::string format_load_report(ReportFormat format, const Warmth& warmth) {
   if (format == ReportFormat::kText) {
     for (const auto& [name, value] : named)
       metrics += fmt::format(",named_metrics.{}={}", name, value);
-    return fmt::format("TEXT application_utilization={:.3f}{}", busy, metrics);
+    return fmt::format("TEXT application_utilization={:.3f},rps_fractional={:.3f},eps={:.3f}{}",
+                       busy, warmth.answered, warmth.failed, metrics);
   }
   for (const auto& [name, value] : named)
     metrics += fmt::format(R"({}"{}":{})", metrics.empty() ? "" : ",", name, value);
-  return fmt::format(R"(JSON {{"application_utilization":{:.3f},"named_metrics":{{{}}}}})", busy,
-                     metrics);
+  return fmt::format(R"(JSON {{"application_utilization":{:.3f},"rps_fractional":{:.3f},)"
+                     R"("eps":{:.3f},"named_metrics":{{{}}}}})",
+                     busy, warmth.answered, warmth.failed, metrics);
 }
 
 }  // namespace baozi::fleet

@@ -27,9 +27,10 @@ inline constexpr std::string_view kDegradedHeader = "x-envoy-degraded";
 enum class ReportFormat : std::uint8_t { kNone, kText, kJson };
 ReportFormat report_format(std::string_view wish) noexcept;  // what it does not know is no wish
 
-// "TEXT application_utilization=0.810,named_metrics.queue=3,…" or "JSON {…}"; "" for kNone.
-// An endpoint without a report, or a young one, gets the average weight from these balancers, so
-// one that is not hot yet says that it is more than busy.
+// "TEXT application_utilization=0.810,rps_fractional=41.500,eps=0.000,…" or "JSON {…}"; "" for
+// kNone. These balancers weigh by requests a second over utilisation (gRFC A58), and take an
+// endpoint of which either is 0 for an average one. So one that is idle says 0.010, and one that
+// is not hot yet that it is more than busy.
 std::string format_load_report(ReportFormat format, const Warmth& warmth);
 
 }  // namespace baozi::fleet

@@ -27,6 +27,8 @@ struct Warmth {
   int in_flight = 0;         // inference requests that wait or run
   double utilisation = 0;    // share of the cores that were busy over the last seconds, or of
                              // the requests that a language model runs at once
+  double answered = 0;       // inference requests a second, over the last seconds
+  double failed = 0;         // those of them that failed by no fault of the caller's
   double kv_cache = -1;      // share of a language model's KV memory in use; negative: none
 };
 
