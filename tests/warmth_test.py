@@ -88,6 +88,7 @@ class WarmthTest(unittest.TestCase):
         server = self.serve({"bun.onnx": "no model"})
         harness.wait_until(lambda: server.get("/v2/warmth").body["state"] == "failed", "failed")
         self.assertEqual(self.line(server), "down #load-failed\n")
+        self.assertEqual(server.get("/v2/health/steer").status, 503)
 
     def test_haproxy_takes_a_replica_back_once_its_model_can_be_loaded(self):
         server = self.serve({"bun.fake": "latency_us: never"})
@@ -160,7 +161,10 @@ class WarmthTest(unittest.TestCase):
         self.assertNotIn("x-envoy-immediate-health-check-fail", answer.headers)
         server.process.terminate()
         harness.wait_until(lambda: server.get("/v2/warmth").body["state"] == "draining", "drain")
-        for answer in (server.post(path, REQUEST), server.get("/v2/health/live")):
+        self.assertEqual(server.get("/v2/health/live").status, 200)
+        health = server.get("/v2/health/steer")
+        self.assertEqual((health.status, health.body["state"]), (503, "draining"))
+        for answer in (server.post(path, REQUEST), health):
             self.assertEqual(answer.headers["x-envoy-immediate-health-check-fail"], "true")
 
     def test_load_reports_may_be_said_to_all_and_of_every_protocol(self):
@@ -187,9 +191,10 @@ class WarmthTest(unittest.TestCase):
 
     def test_envoys_health_check_learns_that_a_replica_is_lukewarm(self):
         server = self.start(load_ms=1500 * harness.SLOWNESS)
-        self.assertEqual(server.get("/v2/health/live").headers["x-envoy-degraded"], "true")
+        health = server.get("/v2/health/steer")
+        self.assertEqual((health.status, health.headers["x-envoy-degraded"]), (200, "true"))
         self.ready(server)
-        self.assertNotIn("x-envoy-degraded", server.get("/v2/health/live").headers)
+        self.assertNotIn("x-envoy-degraded", server.get("/v2/health/steer").headers)
 
     def test_a_second_signal_ends_the_delay(self):
         server = self.start({"drain_delay_ms": 3_600_000})

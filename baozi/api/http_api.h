@@ -85,7 +85,7 @@ class HttpApi final : public net::HttpHandler {
   net::HttpResponse describe(const net::HttpRequest& request, const Route& route) const;
   net::HttpResponse tf_status(const Route& route) const;
   net::HttpResponse health() const;
-  net::HttpResponse live() const;
+  net::HttpResponse steer() const;
   net::HttpResponse metrics_page() const;
   net::HttpResponse statistics(const Route& route) const;
   ModelMetrics& metrics_of(Verb verb, std::string_view model);

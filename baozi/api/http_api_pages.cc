@@ -21,6 +21,7 @@
 #include "baozi/coro/sleep.h"
 #include "baozi/coro/this_task.h"
 #include "baozi/fleet/load_report.h"
+#include "baozi/fleet/steering.h"
 
 namespace baozi::api {
 namespace {
@@ -138,7 +139,9 @@ net::HttpResponse HttpApi::describe(const net::HttpRequest& request, const Route
     case Verb::kServerMetadata:
       return json_response(format_server_metadata(options_.server_version));
     case Verb::kLive:
-      return live();
+      return json_response(format_flag("live", true));
+    case Verb::kSteer:
+      return steer();
     case Verb::kReady: {
       const bool ready = serving && repository_.ready();
       return json_response(format_flag("ready", ready), ready ? 200 : 503);
@@ -203,12 +206,15 @@ net::HttpResponse HttpApi::tf_status(const Route& route) const {
   return json_response(format_tf_status(versions));
 }
 
-// Envoy's health checks learn here whether the replica is to be spared, or left.
-net::HttpResponse HttpApi::live() const {
-  net::HttpResponse response = json_response(format_flag("live", true));
-  if (warmth_.draining()) {
+// For health checks of Envoy's kind: whether the replica is to get requests, to be spared, or left.
+// A check that succeeds brings back who was ejected, so one that drains must fail it.
+net::HttpResponse HttpApi::steer() const {
+  const fleet::Warmth now = warmth();
+  const bool wanted = fleet::steer(now).percent > 0;
+  net::HttpResponse response = json_response(fleet::format_warmth(now), wanted ? 200 : 503);
+  if (now.state == fleet::ReplicaState::kDraining) {
     response.headers.push_back({fleet::kEjectHeader, "true"});
-  } else if (!repository_.ready()) {
+  } else if (now.state == fleet::ReplicaState::kStarting) {
     response.headers.push_back({fleet::kDegradedHeader, "true"});
   }
   return response;

@@ -31,7 +31,9 @@ class ReplicaWarmth {
   // `in_flight`: inference requests that wait or run. `cores`: what utilisation is counted by.
   ReplicaWarmth(const model::Repository& repository, const Hold& hold,
                 const prometheus::Gauge& in_flight, int cores)
-      : repository_(repository), hold_(hold), in_flight_(in_flight), cores_(std::max(cores, 1)) {}
+      : repository_(repository), hold_(hold), in_flight_(in_flight), cores_(std::max(cores, 1)) {
+    answered_.read(Clock::now(), 0);  // so that the first report is no empty one
+  }
 
   // Collects all metrics: for pages and agents.
   fleet::Warmth read() const;

@@ -106,6 +106,7 @@ Route kserve(Rest rest, std::string& decoded) {
   } else if (rest.size() == 2 && rest[0] == "health") {
     if (rest[1] == "live") route.verb = Verb::kLive;
     if (rest[1] == "ready") route.verb = Verb::kReady;
+    if (rest[1] == "steer") route.verb = Verb::kSteer;
   } else if (rest.size() == 1 && rest[0] == "trace") {
     route.verb = Verb::kTrace;
   } else if (rest.size() == 1 && rest[0] == "coldstart") {
@@ -220,7 +221,7 @@ Route find_route(net::HttpMethod method, std::string_view path, std::string& dec
 
 std::string_view route_list() noexcept {
   return "GET /health, GET /readiness/stages, GET /metrics, GET /v2, GET /v2/health/live, GET "
-         "/v2/health/ready, "
+         "/v2/health/ready, GET /v2/health/steer, "
          "GET /v2/models/MODEL[/versions/VERSION][/ready|/config|/stats], "
          "POST /v2/models/MODEL[/versions/VERSION]/infer, GET /v2/models/stats, "
          "POST /v2/repository/index, POST /v2/repository/models/MODEL/load|unload, "

@@ -28,6 +28,7 @@ enum class Verb : std::uint8_t {
   kServerMetadata,
   kLive,
   kReady,
+  kSteer,
   kModelMetadata,
   kModelReady,
   kModelConfig,

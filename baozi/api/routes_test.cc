@@ -31,6 +31,7 @@ TEST(Routes, FindsWhatEachPathMeans) {
       {get, "/v2/", Verb::kServerMetadata},
       {get, "/v2/warmth", Verb::kWarmth},
       {get, "/v2/health/live", Verb::kLive},
+      {get, "/v2/health/steer", Verb::kSteer},
       {get, "/v2/health/ready", Verb::kReady},
       {get, "/v2/trace", Verb::kTrace},
       {get, "/v2/models/stats", Verb::kAllStatistics},

@@ -38,6 +38,7 @@ class SteadyLoadTest(unittest.TestCase):
             if number % 2:
                 writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
             else:
+                writer.write(b"HTTP/1.1 200 OK\r\n")
                 writer.close()
         outcomes = self.asked(answer)
         self.assertEqual(len(failed(outcomes)), len(outcomes))
