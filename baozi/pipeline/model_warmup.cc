@@ -54,8 +54,13 @@ Task<void> ModelWarmup::prove(ModelWarmup* self) {
       const bool enough = self->samples_[*sample].origin == SampleOrigin::kSynthesised;
       const Proof proof = co_await prove_one(self, *sample);
       if (proof == Proof::kTooSlow) self->hopeless_ = true;
-      if (self->hopeless_ || (proof == Proof::kAnswered && enough)) co_return;
-      sample = proof == Proof::kAnswered ? sample + 1 : group.samples.erase(sample);
+      // Where noise gave way, the request proves as much.
+      if (self->hopeless_ || (proof != Proof::kRefused && enough)) co_return;
+      if (proof == Proof::kGaveWay) {
+        co_await sleep_for(kWayLook);
+      } else {
+        sample = proof == Proof::kAnswered ? sample + 1 : group.samples.erase(sample);
+      }
     }
   }
 }
@@ -76,6 +81,7 @@ Task<ModelWarmup::Proof> ModelWarmup::prove_one(ModelWarmup* self, std::size_t i
     trial = co_await std::move(bounded);
   } catch (const Error& error) {
     if (bound && error.code() == Code::kDeadlineExceeded) co_return Proof::kTooSlow;
+    if (error.code() == Code::kAborted) co_return Proof::kGaveWay;
     self->model_->await_loaded(context.stop);
     if (!self->model_->loaded()) throw;  // nor will it ever be: that is why
     model::pass_over(sample, error, self->model_->name());

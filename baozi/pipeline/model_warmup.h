@@ -47,7 +47,8 @@ class ModelWarmup final : public model::Warmup {
   };
 
   static Task<void> prove(ModelWarmup* self);
-  enum class Proof : std::uint8_t { kAnswered, kRefused, kTooSlow };
+  // kGaveWay: a request wanted the instance, and so nothing is known of the sample.
+  enum class Proof : std::uint8_t { kAnswered, kRefused, kTooSlow, kGaveWay };
   static Task<Proof> prove_one(ModelWarmup* self, std::size_t sample);
   static Task<model::WarmupReport> heat(ModelWarmup* self);
   static Task<model::WarmupReport> heat_newest(ModelWarmup* self, int instance);

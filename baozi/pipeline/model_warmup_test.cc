@@ -333,6 +333,39 @@ TEST_F(ModelWarmupTest, ARequestInterruptsAWarmUpsRun) {
   EXPECT_EQ(model->statistics().success.count, 1u);
 }
 
+Task<void> ask_while_proved(Model model, ModelWarmup* warmup) {
+  const Context& context = co_await this_context();
+  Executor& here = co_await this_executor();
+  Nursery nursery(context, here);
+  Tried none;
+  nursery.spawn(warmup->prove());
+  nursery.spawn(ask_later(model, &none));
+  co_await nursery.join();
+}
+
+TEST_F(ModelWarmupTest, ARequestThatInterruptsAProofIsNotTheSamplesFault) {
+  for (const model::SampleOrigin origin :
+       {model::SampleOrigin::kSynthesised, model::SampleOrigin::kGiven}) {
+    std::atomic<int> runs{0};
+    FakeOptions fake;
+    fake.sleep = [&runs](Duration, const StopToken& stop) {
+      if (runs++ != 1) return;  // loading, and what follows the interrupted proof
+      while (!stop.stop_requested()) std::this_thread::sleep_for(1ms);
+      throw_if_stopped(stop);
+    };
+    BatchedModelOptions options{.name = "slow", .instances = 1};
+    const auto model = std::make_shared<BatchedModel>(engine::make_fake_model(fake), options);
+    WarmupSample one = sample({1, 2, 3, 4});
+    one.origin = origin;
+    ModelWarmup warmup(model, {one}, {.budget = 10s});
+    sync_wait(ask_while_proved(model, &warmup));
+    // Loading, the proof, the request; what was given is tried again, noise is not.
+    EXPECT_EQ(runs, origin == model::SampleOrigin::kGiven ? 4 : 3);
+    EXPECT_EQ(model->statistics().success.count, 1u);
+    EXPECT_GT(sync_wait(warmup.heat()).cells, 0u);
+  }
+}
+
 // A model in parts: it is there, and runs wait until the rest of it is, or never will be.
 class HalfLoadedModel final : public engine::Model {
  public:
