@@ -32,7 +32,9 @@ class ReplicaWarmth {
   ReplicaWarmth(const model::Repository& repository, const Hold& hold,
                 const prometheus::Gauge& in_flight, int cores)
       : repository_(repository), hold_(hold), in_flight_(in_flight), cores_(std::max(cores, 1)) {
-    answered_.read(Clock::now(), 0);  // so that the first report is no empty one
+    const Time now = Clock::now();
+    answered_.read(now, 0);  // so that the first report is no empty one
+    failed_.read(now, 0);
   }
 
   // Collects all metrics: for pages and agents.
