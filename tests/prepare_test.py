@@ -366,7 +366,7 @@ class ServerTest(PrepareTest):
         size = sum(path.stat().st_size for path in (harness.MODELS / "minilm/1").iterdir())
         # A quarter is the goal, and benchmarks measure it; weights of its own are all of it.
         self.assertLess(private, size / 2)
-        self.assertGreater(memory("Rss", str(self.store)), size / 2)
+        self.assertGreater(memory("Rss", str(self.store)), size / 4)  # what one run touches
         # Of the file itself next to nothing: a page that only one of them has touched yet.
         self.assertLess(memory(r"Private_(?:Clean|Dirty)", str(self.store)), size / 20)
 
